@@ -1,0 +1,1 @@
+"""From a design to an optimum: deviance, its derivatives, and the search for its minimum."""

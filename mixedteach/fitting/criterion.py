@@ -1,0 +1,181 @@
+r"""The deviance as a function of theta, with its exact gradient and Hessian.
+
+With delta the relative covariances (D = sum delta_r E_r), r^2 = y'Py, u = Z'Py and, for REML,
+S_M = M - C Phi C' (for ML S_M = M), the profiled deviance and its derivatives are
+
+    f            = log|I + Z D Z'| [+ log|X'WX|] + N [1 + log(2 pi r^2 / N)],  N = n - p or n
+    df/d delta_r = tr(E_r S_M) - N u'E_r u / r^2
+    d2f          = - tr(E_r S_M E_s S_M) + N [2 u'E_r S E_s u / r^2 - (u'E_r u)(u'E_s u) / r^4]
+
+(S in the last line is always M - C Phi C': beta is profiled out of r^2 under ML too.) The chain
+rule through D = Lambda Lambda' then gives derivatives in theta, in which a zero variance is an
+ordinary point: the deviance is even in every diagonal entry of Lambda.
+
+Source: Bates et al. (2015), section 3.4, for the deviance; Searle, Casella and McCulloch (1992),
+Variance Components, section 6.6, for the derivatives in the variances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixedteach.fitting.blocks import Moments, Pieces
+
+Array = np.ndarray
+
+
+def factors(theta: Array, sizes: list[int]) -> list[Array]:
+    """Return Lambda of each term, k x k lower triangular, from theta."""
+    out, start = [], 0
+    for k in sizes:
+        factor, length = np.zeros((k, k)), k * (k + 1) // 2
+        factor.T[np.triu_indices(k)] = theta[start : start + length]
+        out.append(factor)
+        start += length
+    return out
+
+
+def theta_of(lambdas: list[Array]) -> Array:
+    """Return theta, the lower triangles column by column."""
+    return np.concatenate([factor.T[np.triu_indices(len(factor))] for factor in lambdas])
+
+
+def jacobian(theta: Array, sizes: list[int]) -> tuple[Array, Array]:
+    """Return d delta / d theta (R x R) and d2 delta / d theta2 (R x R x R)."""
+    R = len(theta)
+    J, second, start = np.zeros((R, R)), np.zeros((R, R, R)), 0
+    for factor in factors(theta, sizes):
+        k = len(factor)
+        pairs = [(a, b) for a in range(k) for b in range(a, k)]  # delta: row a, column b
+        entries = [(i, c) for c in range(k) for i in range(c, k)]  # theta: column by column
+        for r, (a, b) in enumerate(pairs):
+            for s, (i, c) in enumerate(entries):
+                J[start + r, start + s] = (i == a) * factor[b, c] + (i == b) * factor[a, c]
+                for t, (j, d) in enumerate(entries):
+                    if c == d:
+                        second[start + r, start + s, start + t] = (i == a) * (j == b) + (
+                            i == b
+                        ) * (j == a)
+        start += len(pairs)
+    return J, second
+
+
+@dataclass(frozen=True)
+class State:
+    """The criterion at one theta: value, derivatives, and what was profiled out.
+
+    ``Phi`` is (X'WX)^-1 in the coordinates of K, ``v`` is (-beta, 1), ``r2`` the penalised
+    residual sum of squares, ``gradient`` and ``hessian`` are with respect to theta,
+    ``score`` with respect to delta.
+    """
+
+    theta: Array
+    value: float
+    r2: float
+    beta: Array
+    Phi: Array
+    pieces: Pieces
+    gradient: Array
+    hessian: Array
+    score: Array
+
+    @property
+    def v(self) -> Array:
+        return np.append(-self.beta, 1.0)
+
+
+class Criterion:
+    """The profiled REML or ML deviance of one model.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of K = [X y].
+    reml : bool
+    constant : float
+        Added to the value: 2 log|R| under REML if X was replaced by the Q of its QR.
+    """
+
+    def __init__(self, moments: Moments, reml: bool, constant: float = 0.0) -> None:
+        self.moments = moments
+        self.reml = reml
+        self.constant = constant
+        self.p = moments.w - 1
+        self.df = moments.n - self.p if reml else moments.n
+        self.scalar = all(k == 1 for k in moments.sizes)
+
+    def D(self, theta: Array) -> list[Array]:
+        """Return the relative covariance matrices Lambda Lambda' of the terms."""
+        return [factor @ factor.T for factor in factors(theta, self.moments.sizes)]
+
+    def value(self, theta: Array) -> float:
+        """Return the deviance at theta, without derivatives."""
+        pieces = self.moments.at(self.D(theta), derivatives=False)
+        return self._value(pieces)[0]
+
+    def _value(self, pieces: Pieces) -> tuple[float, float, Array, Array]:
+        p, S = self.p, pieces.S
+        if p:
+            low = np.linalg.cholesky(S[:p, :p])
+            inverse = np.linalg.inv(low)
+            Phi = inverse.T @ inverse
+            beta = Phi @ S[:p, p]
+            log_det = 2 * np.log(np.diag(low)).sum()
+        else:
+            Phi, beta, log_det = np.empty((0, 0)), np.empty(0), 0.0
+        r2 = float(S[p, p] - S[:p, p] @ beta)
+        if not r2 > 0:
+            return np.inf, r2, beta, Phi
+        value = pieces.log_det + self.df * (1 + np.log(2 * np.pi * r2 / self.df))
+        if self.reml:
+            value += log_det + self.constant
+        return float(value), r2, beta, Phi
+
+    def at(self, theta: Array) -> State:
+        """Evaluate value, gradient and Hessian at theta."""
+        theta = np.asarray(theta, float)
+        pieces = self.moments.at(self.D(theta))
+        value, r2, beta, Phi = self._value(pieces)
+        gradient, hessian = delta_derivatives(pieces, beta, Phi, r2, self.df, self.reml)
+        score = gradient
+        if self.scalar:
+            slope = 2 * theta
+            hessian = slope[:, None] * hessian * slope + np.diag(2 * gradient)
+            gradient = slope * gradient
+        else:
+            J, second = jacobian(theta, self.moments.sizes)
+            hessian = J.T @ hessian @ J + np.einsum("r,rst->st", gradient, second)
+            gradient = J.T @ gradient
+        return State(theta, value, r2, beta, Phi, pieces, gradient, hessian, score)
+
+
+def delta_derivatives(
+    pieces: Pieces, beta: Array, Phi: Array, r2: float, df: float, reml: bool
+) -> tuple[Array, Array]:
+    """Return gradient and Hessian of the profiled deviance in delta (module docstring)."""
+    trace1, trace2, quad1, quad2 = traces(pieces, beta, Phi, reml)
+    gradient = trace1 - df * quad1 / r2
+    hessian = -trace2 + df * (2 * quad2 / r2 - np.outer(quad1, quad1) / r2**2)
+    return gradient, hessian
+
+
+def traces(
+    pieces: Pieces, beta: Array, Phi: Array, reml: bool
+) -> tuple[Array, Array, Array, Array]:
+    """Return tr(E_r S_M), tr(E_r S_M E_s S_M), u'E_r u and u'E_r S E_s u."""
+    p = len(beta)
+    v = np.append(-beta, 1.0)
+    Pxx, Pv = pieces.P[:, :p, :p], pieces.P @ v
+    quad1 = Pv @ v
+    cross = Pv[:, :p]  # X'W Z E_r u
+    quad2 = (pieces.Q @ v) @ v - cross @ Phi @ cross.T
+    trace1, trace2 = pieces.T1, pieces.T2
+    if reml and p:
+        PhiP = Phi @ Pxx
+        Qxx = pieces.Q[:, :, :p, :p]
+        trace1 = trace1 - np.trace(PhiP, axis1=1, axis2=2)
+        inner = np.einsum("ij,rsji->rs", Phi, Qxx)
+        trace2 = trace2 - inner - inner.T + np.einsum("rij,sji->rs", PhiP, PhiP)
+    return trace1, 0.5 * (trace2 + trace2.T), quad1, 0.5 * (quad2 + quad2.T)

@@ -1,0 +1,280 @@
+r"""One mixed model as numbers: condensed once, fitted as often as one likes.
+
+:class:`Problem` holds the data in the coordinates in which they are best computed: X replaced by
+the Q of its QR decomposition, y by what is left after least squares on X, the columns of each
+random effect by an orthogonal basis. A response or a covariate shifted by a million, or measured
+in other units, then costs no digits. :class:`Fit` carries the optimum back to the coordinates of
+the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixedteach.errors import FitError
+from mixedteach.fitting.blocks import Moments
+from mixedteach.fitting.criterion import Criterion, State, jacobian, traces
+from mixedteach.fitting.optimise import Optimum, minimise
+
+Array = np.ndarray
+
+
+class Problem:
+    """Response, fixed and random effects of one model, ready to be fitted.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+        Fixed effects, of full column rank.
+    y : ndarray, shape (n,)
+    codes : list of ndarray of int, shape (n,)
+        The group of each row, one vector a random term.
+    bases : list of ndarray, shape (n, k)
+        The columns that vary by group.
+    groups : list of int
+        Number of groups of each term.
+    """
+
+    def __init__(
+        self, X: Array, y: Array, codes: Sequence[Array], bases: Sequence[Array],
+        groups: Sequence[int],
+    ) -> None:  # fmt: skip
+        self.X, self.y, self.codes, self.bases, self.groups = X, y, codes, bases, list(groups)
+        self.n, self.p = X.shape
+        scale = np.sqrt(np.einsum("ij,ij->j", X, X)) if self.p else np.ones(0)
+        self.Q, R = np.linalg.qr(X / scale)
+        self.R = R * scale
+        self.turns = [_orthogonal(basis) for basis in bases]
+        self._turned = [basis @ turn for basis, turn in zip(bases, self.turns, strict=True)]
+        self._set_response(y)
+
+    def _set_response(self, y: Array) -> None:
+        self.y = y
+        first = self.Q.T @ y
+        residual = y - self.Q @ first
+        again = self.Q.T @ residual  # a second pass removes what rounding left
+        self.residual = residual - self.Q @ again
+        self.ols = first + again
+        K = np.column_stack([self.Q, self.residual])
+        self.moments = Moments(K, self.codes, self._turned, self.groups)
+
+    def criterion(self, reml: bool) -> Criterion:
+        """Return the deviance as a function of theta (in the orthogonal bases)."""
+        constant = 2 * float(np.log(np.abs(np.diag(self.R))).sum()) if reml else 0.0
+        return Criterion(self.moments, reml, constant)
+
+    def fit(self, reml: bool = True, start: Array | None = None) -> Fit:
+        """Estimate the variances by REML or ML."""
+        total = float(self.residual @ self.residual)
+        size = float(np.abs(self.y).max(initial=0.0))
+        if total <= self.n * (1e-13 * size) ** 2:
+            raise FitError(
+                "The fixed effects reproduce the response exactly; nothing is left to estimate "
+                "variances from. Check the response."
+            )
+        criterion = self.criterion(reml)
+        return Fit(self, criterion, minimise(criterion, start), reml)
+
+    def refit(self, y: Array, reml: bool = True, start: Array | None = None) -> Fit:
+        """Fit the same model to another response."""
+        other = object.__new__(Problem)
+        other.__dict__.update(self.__dict__)
+        other._set_response(np.asarray(y, float))
+        return other.fit(reml, start)
+
+
+def _orthogonal(basis: Array) -> Array:
+    """Return T (k x k) such that the columns of basis T are orthogonal with mean square one."""
+    n, k = basis.shape
+    scale = np.sqrt(np.einsum("ij,ij->j", basis, basis))
+    scale = np.where(scale > 0, scale, 1.0)
+    R = np.linalg.qr(basis / scale, mode="r") * scale / np.sqrt(n)
+    R *= np.sign(np.where(np.diag(R) == 0, 1.0, np.diag(R)))[:, None]
+    return np.linalg.inv(R)
+
+
+@dataclass
+class Fit:
+    """An optimum and what inference needs of it; p fixed effects, R variance parameters."""
+
+    problem: Problem
+    criterion: Criterion
+    optimum: Optimum
+    reml: bool
+
+    @property
+    def state(self) -> State:
+        """The criterion at the optimum."""
+        return self.optimum.state
+
+    @property
+    def n(self) -> int:
+        """Number of observations."""
+        return self.problem.n
+
+    @property
+    def deviance(self) -> float:
+        """Minus twice the (restricted) log-likelihood."""
+        return self.state.value
+
+    @property
+    def loglik(self) -> float:
+        """The (restricted) log-likelihood."""
+        return -0.5 * self.state.value
+
+    @cached_property
+    def sigma2(self) -> float:
+        """The residual variance."""
+        return self.state.r2 / self.criterion.df
+
+    @cached_property
+    def inverse_R(self) -> Array:
+        """R^-1: takes coefficients of Q to coefficients of X."""
+        return np.linalg.inv(self.problem.R) if self.problem.p else np.empty((0, 0))
+
+    @cached_property
+    def beta(self) -> Array:
+        """Fixed effects, shape (p,)."""
+        return self.inverse_R @ (self.problem.ols + self.state.beta)
+
+    @cached_property
+    def cov_beta(self) -> Array:
+        """Their covariance sigma^2 (X'WX)^-1, shape (p, p)."""
+        return self.sigma2 * self.inverse_R @ self.state.Phi @ self.inverse_R.T
+
+    @cached_property
+    def relative(self) -> list[Array]:
+        """Covariance of each term's effects relative to sigma^2, in the bases as given."""
+        return [
+            turn @ D @ turn.T
+            for turn, D in zip(self.problem.turns, self.criterion.D(self.state.theta), strict=True)
+        ]
+
+    @cached_property
+    def covariances(self) -> list[Array]:
+        """Covariance matrix of each term's effects, k x k."""
+        return [self.sigma2 * D for D in self.relative]
+
+    @cached_property
+    def theta(self) -> Array:
+        """Theta in the bases as given: lower triangles of the relative Cholesky factors."""
+        lows = [semidefinite_cholesky(D) for D in self.relative]
+        return np.concatenate([low.T[np.triu_indices(len(low))] for low in lows])
+
+    @cached_property
+    def _effects(self) -> tuple[list[Array], list[Array]]:
+        D = self.criterion.D(self.state.theta)
+        return self.problem.moments.effects(D, self.state.v)
+
+    @cached_property
+    def random_effects(self) -> list[Array]:
+        """Predicted random effects of each term, shape (groups, k)."""
+        return [b @ turn.T for b, turn in zip(self._effects[0], self.problem.turns, strict=True)]
+
+    @cached_property
+    def conditional_covariances(self) -> list[Array]:
+        """Var(b | y) with beta taken as known, shape (groups, k, k), as lme4's condVar."""
+        return [
+            self.sigma2 * (turn @ V @ turn.T)
+            for V, turn in zip(self._effects[1], self.problem.turns, strict=True)
+        ]
+
+    @cached_property
+    def zhat(self) -> Array:
+        """Z b, the random part of the fitted values, shape (n,)."""
+        out = np.zeros(self.n)
+        for b, codes, basis in zip(
+            self.random_effects, self.problem.codes, self.problem.bases, strict=True
+        ):
+            out += np.einsum("ij,ij->i", basis, b[codes])
+        return out
+
+    @cached_property
+    def fixed(self) -> Array:
+        """X beta, shape (n,), from the orthogonal coordinates so that shifts cost no digits."""
+        return (self.problem.y - self.problem.residual) + self.problem.Q @ self.state.beta
+
+    @cached_property
+    def fitted(self) -> Array:
+        """X beta + Z b, shape (n,)."""
+        return self.fixed + self.zhat
+
+    @cached_property
+    def resid(self) -> Array:
+        """y - X beta - Z b, shape (n,)."""
+        return self.problem.residual - self.problem.Q @ self.state.beta - self.zhat
+
+    # -- for degrees of freedom ----------------------------------------------------------------
+
+    def to_q(self, L: Array) -> Array:
+        """Rewrite linear functions of beta as functions of the coefficients of Q."""
+        return L @ self.inverse_R
+
+    @cached_property
+    def delta(self) -> Array:
+        """The relative variance parameters, D = sum delta_r E_r (orthogonal bases)."""
+        D = self.criterion.D(self.state.theta)
+        return np.array([D[r.term][r.a, r.b] for r in self.problem.moments.parameters])
+
+    @cached_property
+    def theta_hessian(self) -> tuple[Array, Array]:
+        """Hessian of the deviance in (theta, log sigma), and d delta / d theta.
+
+        sigma is *not* profiled out. A theta at its bound is left out of both.
+        """
+        state, p2 = self.state, self.sigma2
+        t1, t2, q1, q2 = traces(state.pieces, state.beta, state.Phi, self.reml)
+        H_delta = -t2 + 2 * q2 / p2
+        J, second = jacobian(state.theta, self.problem.moments.sizes)
+        H_theta = J.T @ H_delta @ J + np.einsum("r,rst->st", t1 - q1 / p2, second)
+        cross = J.T @ (2 * q1 / p2)
+        free = ~self.optimum.zero
+        H = np.block(
+            [
+                [H_theta[np.ix_(free, free)], cross[free, None]],
+                [cross[None, free], np.array([[4.0 * self.criterion.df]])],
+            ]
+        )
+        return H, J[:, free]
+
+    @cached_property
+    def with_residual(self) -> tuple[Array, Array, Array]:
+        """P, Q and T of the module `blocks` with the residual as parameter 0, fixed effects only.
+
+        From I = (I + Z D Z') - sum delta_r G_r, every piece of the residual follows from the
+        others. Shapes (R+1, p, p), (R+1, R+1, p, p), (R+1, R+1); relative to sigma^2.
+        """
+        pieces, delta, p = self.state.pieces, self.delta, self.problem.p
+        R = len(delta)
+        S, P, Q = pieces.S[:p, :p], pieces.P[:, :p, :p], pieces.Q[:, :, :p, :p]
+        P0 = S - np.einsum("r,rij->ij", delta, P)
+        Q0 = P - np.einsum("r,rsij->sij", delta, Q)
+        Q00 = P0 - np.einsum("s,sij->ij", delta, Q0)
+        T0 = pieces.T1 - pieces.T2 @ delta
+        T00 = self.n - pieces.T1 @ delta - T0 @ delta
+        allP = np.concatenate([P0[None], P])
+        allQ = np.empty((R + 1, R + 1, p, p))
+        allQ[0, 0], allQ[1:, 1:] = Q00, Q
+        allQ[0, 1:], allQ[1:, 0] = Q0, np.swapaxes(Q0, 1, 2)
+        allT = np.block([[np.array([[T00]]), T0[None, :]], [T0[:, None], pieces.T2]])
+        return allP, allQ, allT
+
+
+def semidefinite_cholesky(D: Array) -> Array:
+    """Return lower triangular F with F F' = D for a positive semidefinite D (zeros allowed)."""
+    k = len(D)
+    low = np.zeros((k, k))
+    floor = 1e-13 * max(np.abs(np.diag(D)).max(initial=0.0), 0.0)
+    for c in range(k):
+        pivot = D[c, c] - low[c, :c] @ low[c, :c]
+        if pivot <= floor:
+            continue
+        low[c, c] = np.sqrt(pivot)
+        low[c + 1 :, c] = (D[c + 1 :, c] - low[c + 1 :, :c] @ low[c, :c]) / low[c, c]
+    return low
+
+

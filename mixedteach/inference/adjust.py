@@ -1,0 +1,129 @@
+r"""Adjusting p-values and intervals for the number of comparisons.
+
+For a family of m tests with unadjusted p:
+
+    tukey       P(Q_{k,df} > sqrt(2) |t|), the studentized range of the k means compared
+    sidak       1 - (1 - p)^m
+    bonferroni  min(1, m p)
+    holm        step-down Bonferroni (Holm 1979)
+    none        p
+
+Intervals follow: Tukey's from the range, Sidak's and Bonferroni's from the adjusted level; Holm's
+has none of its own and takes Bonferroni's. Tukey's needs all pairs of one set of means; for any
+other family Sidak's is used, and said. A family of one is not adjusted.
+
+Source: Tukey (1953); Sidak (1967); Holm (1979), Scand. J. Stat. 6; the conventions are those of
+R's emmeans (Lenth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mixedteach.errors import InferenceError, did_you_mean, listed
+from mixedteach.inference.distributions import t_pvalue, t_quantile, tukey_pvalue, tukey_quantile
+
+Array = np.ndarray
+
+METHODS = ("tukey", "sidak", "bonferroni", "holm", "none")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done to a family, and how to say it."""
+
+    name: str
+    intervals: str
+    family: str
+    caption: str
+    k: int
+    notes: list[str] = field(default_factory=list)
+
+
+def plan(adjust: str, family: str | None, k: int, sizes: Sequence[int]) -> Plan:
+    """Decide how a family is adjusted; Tukey falls back to Sidak where it does not apply."""
+    name = adjust.strip().lower() if isinstance(adjust, str) else adjust
+    if name not in METHODS:
+        shown = f"'{adjust}'" if isinstance(adjust, str) else repr(adjust)
+        raise InferenceError(
+            f"{shown} is no adjustment; choose one of {listed(METHODS)}."
+            + (did_you_mean(name, METHODS) if isinstance(adjust, str) else "")
+        )
+    tests = max(sizes, default=0)
+    notes = []
+    if tests <= 1 and name != "none":
+        return Plan("none", "", "one test", "one test, not adjusted", k)
+    if name == "tukey" and family != "pairs":
+        what = "means" if family == "means" else "these contrasts"
+        notes.append(f"Tukey's adjustment is for all pairs of one set of means; {what}: Sidak's.")
+        name = "sidak"
+    if name == "none":
+        return Plan("none", "", "each on its own", "p not adjusted", k)
+    if name == "tukey":
+        said = f"all pairs of {k} means"
+    else:
+        said = f"{tests} {'means' if family == 'means' else 'tests'}"
+    said += " within each group" if len(sizes) > 1 else ""
+    intervals = {"tukey": "Tukey", "sidak": "Sidak"}.get(name, "Bonferroni")
+    title = {"tukey": "Tukey", "sidak": "Sidak", "bonferroni": "Bonferroni", "holm": "Holm"}[name]
+    return Plan(name, intervals, said, f"p: {title}, {said}", k, notes)
+
+
+def pvalues(plan: Plan, t: Array, df: Array) -> Array:
+    """Return adjusted p-values of one family; NaN where t is NaN."""
+    p = t_pvalue(t, df)
+    m = int(np.isfinite(p).sum())
+    if plan.name == "none" or m <= 1:
+        return p
+    if plan.name == "tukey":
+        root = np.sqrt(2) * np.abs(t)
+        seen: dict[tuple[float, float], float] = {}
+        return np.array([_cached(seen, q, plan.k, nu) for q, nu in zip(root, df, strict=True)])
+    if plan.name == "sidak":
+        return -np.expm1(m * np.log1p(-np.minimum(p, 1 - 1e-16)))
+    if plan.name == "bonferroni":
+        return np.minimum(1.0, m * p)
+    order = np.argsort(np.where(np.isnan(p), np.inf, p))
+    stepped = np.maximum.accumulate((m - np.arange(m)) * p[order[:m]])
+    out = np.full(len(p), np.nan)
+    out[order[:m]] = np.minimum(1.0, stepped)
+    return out
+
+
+def _cached(seen: dict[tuple[float, float], float], q: float, k: int, df: float) -> float:
+    key = (float(q), float(df))
+    if key not in seen:
+        seen[key] = tukey_pvalue(q, k, df)
+    return seen[key]
+
+
+def quantiles(plan: Plan, m: int, df: Array, level: float) -> Array:
+    """Return the multiplier of the standard error for each row's interval."""
+    alpha = 1 - level
+    if plan.name == "none" or m <= 1:
+        return t_quantile(1 - alpha / 2, df)
+    if plan.name == "tukey":
+        values = {nu: tukey_quantile(level, plan.k, nu) for nu in _distinct(df)}
+        nearest = np.array(list(values))
+        return np.array(
+            [np.nan if np.isnan(nu) else values[nearest[np.argmin(_gap(nearest, nu))]] for nu in df]
+        ) / np.sqrt(2)
+    if plan.name == "sidak":
+        return t_quantile(0.5 + 0.5 * level ** (1 / m), df)
+    return t_quantile(1 - alpha / (2 * m), df)
+
+
+def _gap(nearest: Array, nu: float) -> Array:
+    return np.zeros(len(nearest)) if np.isinf(nu) else np.abs(nearest - nu)
+
+
+def _distinct(df: Array) -> list[float]:
+    """Return df that differ by more than rounding, for a quantile costs a root search each."""
+    out: list[float] = []
+    for nu in np.sort(df[~np.isnan(df)]):
+        if not out or (np.isinf(nu) != np.isinf(out[-1])) or nu - out[-1] > 1e-9 * abs(nu):
+            out.append(float(nu))
+    return out

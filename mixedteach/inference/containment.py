@@ -1,0 +1,178 @@
+r"""Containment degrees of freedom: read off the design, not estimated.
+
+*Nested groups* (nlme's rule). With grouping levels 1..Q, outermost first, m_0 = 1, m_i groups at
+level i and m_{Q+1} = n, a column of X that varies within the groups of level i - 1 and is constant
+within those of level i is charged to stratum i, which has
+
+    denDF_i = m_i - m_{i-1} - (columns charged to it).
+
+The intercept takes the largest denDF of all. Coefficients charge single columns, terms charge all
+their columns to the innermost stratum in which any of them varies: two ledgers. A linear function
+takes the smallest df among the columns it uses.
+
+*Crossed groups*, for which nlme has no rule: SAS's. A fixed term takes the smallest rank that a
+random term containing it adds to [X Z]; a term that no random term contains takes n - rank[X Z].
+
+Sources: Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.4.2; SAS/STAT
+User's Guide, PROC MIXED, option DDFM=CONTAIN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+
+import numpy as np
+
+from mixedteach.formula import FixedDesign, RandomTerm
+from mixedteach.inference.functions import wald
+
+Array = np.ndarray
+
+
+class Containment:
+    """Containment df of one fit.
+
+    Attributes
+    ----------
+    columns : ndarray, shape (p,)
+        denDF of each coefficient.
+    terms : dict
+        denDF of each term; ``()`` is the intercept.
+    rule : str
+        ``'nested groups'`` or ``'crossed groups'``.
+    """
+
+    def __init__(
+        self, X: Array, cov: Array, design: FixedDesign, positions: dict[tuple[str, ...], Array],
+        random: Sequence[RandomTerm],
+    ) -> None:  # fmt: skip
+        self.cov = cov
+        self._intercept = positions.get((), np.empty(0, int))
+        chain = nested_chain(random)
+        if chain is None:
+            self.rule = "crossed groups, SAS's rule"
+            self.columns, self.terms = _by_rank(X, design, positions, random)
+            self._outermost = min(term.groups for term in random) - 1
+        else:
+            self.rule = "nested groups"
+            self.columns, self.terms = _by_strata(X, positions, chain)
+            self._outermost = int(chain[0].max())
+        self.name = f"containment ({self.rule})"
+
+    def for_means(self) -> Containment:
+        """Return the version for marginal means: the intercept counts m_1 - 1 (R's emmeans)."""
+        other = copy(self)
+        other.columns = self.columns.copy()
+        other.columns[self._intercept] = self._outermost
+        return other
+
+    def df(self, L: Array) -> Array:
+        """Return, for each row, the smallest df among the columns it uses."""
+        used = np.abs(np.atleast_2d(L)) > 1e-4 * np.abs(np.atleast_2d(L)).max(axis=1, keepdims=True)
+        return np.where(used, self.columns, np.inf).min(axis=1)
+
+    def test(self, L: Array, beta: Array) -> tuple[float, int, float]:
+        """Return the Wald F with the smallest df among the columns used."""
+        F, q = wald(L, self.cov, beta)
+        return F, q, float(self.df(L).min()) if q else np.nan
+
+
+def nested_chain(random: Sequence[RandomTerm]) -> list[Array] | None:
+    """Return the distinct groupings, outermost first, if each is nested in the one before."""
+    distinct: dict[str, Array] = {}
+    for term in random:
+        distinct.setdefault(term.label, term.codes)
+    chain = sorted(distinct.values(), key=lambda codes: codes.max())
+    for outer, inner in zip(chain, chain[1:], strict=False):
+        parent = np.empty(int(inner.max()) + 1, np.intp)
+        parent[inner] = outer
+        if not (parent[inner] == outer).all():
+            return None
+    return chain
+
+
+def _varies_within(column: Array, codes: Array) -> bool:
+    first = np.empty(int(codes.max()) + 1)
+    first[codes] = column
+    return bool((first[codes] != column).any())
+
+
+def _by_strata(
+    X: Array, positions: dict[tuple[str, ...], Array], chain: list[Array]
+) -> tuple[Array, dict[tuple[str, ...], float]]:
+    n, p = X.shape
+    sizes = np.array([int(codes.max()) + 1 for codes in chain] + [n])
+    room = sizes - np.concatenate([[0], sizes[:-1]])
+    varies = np.array([np.ptp(X[:, j]) > 0 for j in range(p)], bool)
+    stratum = np.array(
+        [
+            max([0] + [i + 1 for i, codes in enumerate(chain) if _varies_within(X[:, j], codes)])
+            for j in range(p)
+        ],
+        int,
+    )
+    columns = _spend(room, stratum, np.ones(p), varies)
+    names = [name for name, where in positions.items() if len(where)]
+    term_varies = np.array([varies[positions[name]].any() for name in names], bool)
+    term_stratum = np.array([stratum[positions[name]].max() for name in names], int)
+    cost = np.array([len(positions[name]) for name in names], float)
+    by_term = _spend(room, term_stratum, cost, term_varies)
+    return columns, dict(zip(names, by_term, strict=True))
+
+
+def _spend(room: Array, stratum: Array, cost: Array, varies: Array) -> Array:
+    """Charge each column or term to its stratum and return what is left there."""
+    left = room.astype(float)
+    np.subtract.at(left, stratum[varies], cost[varies])
+    if varies.all():
+        left[1:] += 1  # no intercept: it does not use up a degree of the outermost stratum
+    else:
+        left[0] -= 1
+    return np.where(varies, left[stratum], left.max())
+
+
+def _by_rank(
+    X: Array, design: FixedDesign, positions: dict[tuple[str, ...], Array],
+    random: Sequence[RandomTerm],
+) -> tuple[Array, dict[tuple[str, ...], float]]:  # fmt: skip
+    pieces = [(set(term.bar.group), term) for term in random]
+    columns = [X] + [_indicator(term) for term in random]
+    full = _rank(np.hstack(columns))
+    rest = len(X) - full
+    adds = [
+        full - _rank(np.hstack([c for j, c in enumerate(columns) if j != i + 1]))
+        for i in range(len(random))
+    ]
+    terms: dict[tuple[str, ...], float] = {}
+    by_column = np.full(X.shape[1], float(rest))
+    for name, where in positions.items():
+        used = {variable for part in name for variable in design.components[part].variables}
+        inside = [
+            adds[i]
+            for i, (group, term) in enumerate(pieces)
+            if used and used <= group | _effect_variables(term)
+        ]
+        terms[name] = float(min([a for a in inside if a > 0], default=rest))
+        by_column[where] = terms[name]
+    if () in terms:
+        terms[()] = float(max(terms.values()))
+        by_column[positions[()]] = terms[()]
+    return by_column, terms
+
+
+def _effect_variables(term: RandomTerm) -> set[str]:
+    return {v for c in term.design.components.values() for v in c.variables}
+
+
+def _indicator(term: RandomTerm) -> Array:
+    n, k = term.basis.shape
+    Z = np.zeros((n, term.groups, k))
+    Z[np.arange(n), term.codes] = term.basis
+    return Z.reshape(n, -1)
+
+
+def _rank(columns: Array) -> int:
+    scale = np.sqrt(np.einsum("ij,ij->j", columns, columns))
+    scaled = columns / np.where(scale > 0, scale, 1.0)
+    return int((np.linalg.eigvalsh(scaled.T @ scaled) > 1e-9).sum())

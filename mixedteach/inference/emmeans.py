@@ -1,0 +1,223 @@
+r"""Estimated marginal means: what the model predicts for a level, averaged evenly over the rest.
+
+The reference grid holds every combination of the levels of the factors in the fixed effects, with
+covariates at their mean. A marginal mean is an average of rows of X over that grid, so it is a
+linear function of beta; nothing is averaged over the data unless asked (weights='proportional').
+
+A mean is estimable if its row lies in the row space of the design with all its columns, aliased
+ones included; if not, it is shown blank.
+
+Source: Searle, Speed and Milliken (1980), The American Statistician 34, 216-221.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixedteach.errors import InferenceError, did_you_mean, listed
+from mixedteach.formula import is_numeric
+from mixedteach.inference.functions import LinearFunctions, Model, linear_functions
+from mixedteach.table import significant
+
+Array = np.ndarray
+
+
+def emmeans(
+    model: Model,
+    specs: str | Sequence[str],
+    by: str | Sequence[str] | None = None,
+    *,
+    at: Mapping[str, Any] | None = None,
+    weights: str = "equal",
+    ddf: str | None = None,
+    level: float = 0.95,
+    adjust: str = "none",
+) -> LinearFunctions:
+    """Return estimated marginal means; see :meth:`mixedteach.model.MixedModel.emmeans`."""
+    wanted, given = _names(specs, by)
+    variables = grid_variables(model, at)
+    _check(model, [*wanted, *given], variables, at)
+    if weights not in ("equal", "proportional"):
+        raise InferenceError(
+            f"weights={weights!r}: choose 'equal' (every cell counts alike) or 'proportional' "
+            "(as often as in the data)."
+        )
+    factors = {name: values for name, values in variables.items() if len(values) > 1}
+    shown = [*wanted, *given]
+    rest = [name for name in factors if name not in shown]
+    for name in shown:
+        factors.setdefault(name, variables[name])
+    # the last-named factor of the specs varies slowest, `by` slowest of all, as R's emmeans
+    cells = [dict(zip(shown[::-1], values, strict=True))
+             for values in product(*(factors[name] for name in shown[::-1]))]  # fmt: skip
+    nuisance = [dict(zip(rest[::-1], values, strict=True))
+                for values in product(*(factors[name] for name in rest[::-1]))]  # fmt: skip
+    share = _shares(model, rest, nuisance, weights)
+    fixed = {name: values[0] for name, values in variables.items() if name not in factors}
+    grid = pd.DataFrame([fixed | cell | other for cell in cells for other in nuisance])
+    rows = model.design.rows(_typed(model, grid))
+    L = np.einsum("cnp,n->cp", rows.reshape(len(cells), len(nuisance), -1), share)
+    labels = pd.DataFrame({name: [cell[name] for cell in cells] for name in shown})
+    order = [*wanted, *given]
+    return linear_functions(
+        model,
+        estimable(model, L),
+        labels[order],
+        ddf=ddf,
+        means=True,
+        by=given,
+        factors=wanted,
+        estimate="emmean",
+        level=level,
+        adjust=adjust,
+        family="means",
+        k=len(cells),
+        title=f"Estimated marginal means of {' and '.join(wanted)}"
+        + (f" by {' and '.join(given)}" if given else ""),
+        notes=_said(model, wanted, rest, weights, fixed, variables, given),
+    )
+
+
+def _names(specs: Any, by: Any) -> tuple[list[str], list[str]]:
+    if isinstance(specs, str):
+        left, _, right = specs.partition("|")
+        specs = [part for part in _pieces(left)]
+        if right.strip():
+            if by is not None:
+                raise InferenceError(f"'{right.strip()}' and by={by!r} both say what to group by.")
+            by = _pieces(right)
+    if isinstance(by, str):
+        by = _pieces(by)
+    wanted, given = list(specs), list(by or [])
+    if not wanted:
+        raise InferenceError("emmeans needs the name of at least one factor.")
+    both = [name for name in wanted if name in given]
+    if both:
+        raise InferenceError(f"'{both[0]}' cannot be both compared and grouped by.")
+    return list(dict.fromkeys(wanted)), given
+
+
+def _pieces(text: str) -> list[str]:
+    for sign in ("*", "+", ":", ","):
+        text = text.replace(sign, " ")
+    return text.split()
+
+
+def grid_variables(model: Model, at: Mapping[str, Any] | None = None) -> dict[str, list[Any]]:
+    """Return, for each variable of the fixed effects, the values it takes in the reference grid.
+
+    Factors take all their levels, covariates their mean; `at` overrides either.
+    """
+    design, frame = model.design, model.frame
+    out: dict[str, list[Any]] = {}
+    for component in design.components.values():
+        for name in component.variables:
+            if component.is_factor and component.call is None:
+                out[name] = list(component.levels)
+            elif component.is_factor or not is_numeric(frame[name]):
+                out[name] = sorted(frame[name].unique().tolist())
+            elif name not in out:
+                out[name] = [float(frame[name].mean())]
+    for name, values in (at or {}).items():
+        if name not in out:
+            raise InferenceError(
+                f"at= names '{name}', which is not in the fixed effects." + did_you_mean(name, out)
+            )
+        out[name] = list(np.atleast_1d(np.asarray(values, dtype=object)))
+    return out
+
+
+def is_factor(model: Model, name: str) -> bool:
+    """Say whether a variable enters the fixed effects as a factor."""
+    return any(
+        component.is_factor
+        for component in model.design.components.values()
+        if name in component.variables
+    )
+
+
+def _check(
+    model: Model, names: list[str], variables: Mapping[str, Any], at: Mapping[str, Any] | None
+) -> None:
+    factors = [name for name in variables if is_factor(model, name)]
+    for name in names:
+        if name not in variables:
+            where = model.formula_text
+            raise InferenceError(
+                f"'{name}' is no factor of the fixed effects in '{where}'."
+                + did_you_mean(name, factors)
+            )
+        if name not in factors and name not in (at or {}):
+            mean = significant(variables[name][0])
+            raise InferenceError(
+                f"'{name}' is a covariate and has no levels to average over. Say at which values, "
+                f"as in at={{'{name}': [{mean}]}}, or fit it as a factor with C({name})."
+            )
+
+
+def _shares(
+    model: Model, rest: Sequence[str], nuisance: Sequence[dict[str, Any]], weights: str
+) -> Array:
+    if weights == "equal" or not rest:
+        return np.full(len(nuisance), 1 / len(nuisance))
+    counts = model.frame.groupby(list(rest), observed=True).size().to_dict()
+    keys = [tuple(cell[name] for name in rest) for cell in nuisance]
+    found = np.array([counts.get(key if len(key) > 1 else key[0], counts.get(key, 0)) for key in keys])
+    return found / found.sum()
+
+
+def _typed(model: Model, grid: pd.DataFrame) -> pd.DataFrame:
+    """Give grid columns the dtype of the data, so that transforms see what they saw."""
+    for name in grid.columns:
+        dtype = model.frame[name].dtype
+        if isinstance(dtype, pd.CategoricalDtype):
+            grid[name] = pd.Categorical(grid[name], dtype=dtype)
+        elif pd.api.types.is_bool_dtype(dtype):
+            grid[name] = grid[name].astype(bool)
+        elif is_numeric(model.frame[name]):
+            grid[name] = pd.to_numeric(grid[name])
+    return grid
+
+
+def estimable(model: Model, L: Array) -> Array:
+    """Reduce rows over all columns to the kept ones; rows that are not estimable become NaN."""
+    full = model.design.X
+    if len(model.kept) == full.shape[1]:
+        return L
+    scale = np.sqrt(np.einsum("ij,ij->j", full, full))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh((full / scale).T @ (full / scale))
+    null = vectors[:, values < 1e-10 * values.max()] / scale[:, None]
+    size = np.abs(L).max(axis=1, keepdims=True) * np.abs(null).max(initial=1e-300)
+    bad = (np.abs(L @ null) > 1e-7 * size).any(axis=1)
+    out = L[:, model.kept].copy()
+    out[bad] = np.nan
+    return out
+
+
+def _said(
+    model: Model, wanted: Sequence[str], rest: Sequence[str], weights: str,
+    fixed: Mapping[str, Any], variables: Mapping[str, Any], given: Sequence[str],
+) -> list[str]:  # fmt: skip
+    notes = []
+    if rest:
+        how = "equal weights" if weights == "equal" else "weights proportional to the data"
+        notes.append(f"Averaged over {listed(rest).replace(chr(39), '')} with {how}.")
+    held = {name: value for name, value in fixed.items() if not isinstance(value, str)}
+    if held:
+        shown = ", ".join(f"{name} = {significant(float(value))}" for name, value in held.items())
+        notes.append(f"Covariates held at {shown}.")
+    inside = [
+        term for term in model.design.terms
+        if set(term) & set(wanted) and set(term) - set(wanted) - set(given)
+        and len(term) > 1 and set(term) & set(rest)
+    ]  # fmt: skip
+    if inside:
+        name = ":".join(inside[0])
+        notes.append(f"{name} is in the model: these means average over differences it allows.")
+    return notes

@@ -1,0 +1,106 @@
+"""Likelihood-ratio tests of random effects, one at a time (as lmerTest's ranova)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from mixedteach.fitting.lmm import Fit, Problem
+from mixedteach.table import Table
+
+if TYPE_CHECKING:
+    from mixedteach.formula import RandomTerm
+    from mixedteach.model import MixedModel
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """One random effect left out: how it is called, and what remains of its term."""
+
+    label: str
+    term: int
+    columns: list[int]
+
+
+def reductions(random: list[RandomTerm]) -> list[Reduction]:
+    """List the models with one random effect less.
+
+    A term whose effects are a single column or one factor goes as a whole; from a term with
+    several effects each is taken out in turn, the intercept staying (``(x|g)`` -> ``(1|g)``).
+    """
+    out = []
+    for number, term in enumerate(random):
+        names = list(term.design.terms)
+        columns = term.design.columns
+        if not names:
+            out.append(Reduction(term.text, number, []))
+            continue
+        for name in names:
+            if any(term.design.contains(other, name) for other in names):
+                continue
+            keep = [c for other, where in columns.items() if other != name for c in where]
+            out.append(Reduction(f"{':'.join(name)} in {term.text}", number, sorted(keep)))
+    return out
+
+
+def ranova(model: MixedModel) -> Table:
+    """Return the table of :meth:`mixedteach.model.MixedModel.ranova`."""
+    full = model.fit
+    rows = [(model.npar, model.llf, model.aic, np.nan, np.nan, np.nan)]
+    labels = ["<none>"]
+    for reduction in reductions(model.random):
+        loglik, parameters = _without(model, full.problem, reduction)
+        npar = len(model.params) + parameters + 1
+        lrt = max(0.0, 2 * (model.llf - loglik))
+        df = model.npar - npar
+        aic = -2 * loglik + 2 * npar
+        rows.append((npar, loglik, aic, lrt, df, float(special.chdtrc(df, lrt))))
+        labels.append(reduction.label)
+    table = pd.DataFrame(
+        rows, columns=["npar", "loglik", "AIC", "LRT", "df", "p"],
+        index=pd.Index(labels, name="term"),
+    )  # fmt: skip
+    how = "REML" if model.reml else "ML"
+    return Table(
+        table,
+        caption=f"Likelihood-ratio tests of the random effects, each left out; by {how}",
+        notes=["A variance cannot be negative, so these p-values are on the large side: for a "
+               "single variance about twice too large."],
+        attrs={"ddf": "none", "adjust": "none", "family": "random effects", "level": None},
+    )  # fmt: skip
+
+
+def _without(model: MixedModel, problem: Problem, reduction: Reduction) -> tuple[float, int]:
+    """Return log-likelihood and number of variance parameters of a reduced model."""
+    kept = [i for i in range(len(problem.groups)) if i != reduction.term or reduction.columns]
+    bases = [
+        problem.bases[i][:, reduction.columns] if i == reduction.term else problem.bases[i]
+        for i in kept
+    ]
+    if not kept:
+        return linear_loglik(problem.X, problem.y, model.reml), 0
+    reduced = Problem(
+        problem.X, problem.y, [problem.codes[i] for i in kept], bases,
+        [problem.groups[i] for i in kept],
+    )  # fmt: skip
+    fit: Fit = reduced.fit(model.reml)
+    return fit.loglik, len(fit.state.theta)
+
+
+def linear_loglik(X: Array, y: Array, reml: bool) -> float:
+    """Return the (restricted) log-likelihood of a linear model at its optimum."""
+    n, p = X.shape
+    scale = np.sqrt(np.einsum("ij,ij->j", X, X))
+    Q, R = np.linalg.qr(X / scale)
+    residual = y - Q @ (Q.T @ y)
+    df = n - p if reml else n
+    value = df * (1 + np.log(2 * np.pi * float(residual @ residual) / df))
+    if reml:
+        value += 2 * float(np.log(np.abs(np.diag(R) * scale)).sum())
+    return -0.5 * value
