@@ -338,9 +338,9 @@ def _effects_text(effects: Part) -> str:
 
 def _variables_of(component: Any) -> list[str]:
     """Return the data columns a component needs, in the order in which they are written."""
-    names = component.var_names
+    names = [name for name in component.var_names if name]  # formulae names a literal ''
     if len(names) < 2:
-        return list(names)
+        return names
     return sorted(names, key=component.name.find)
 
 

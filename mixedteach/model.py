@@ -69,6 +69,12 @@ class FixedEffects:
     nobs: int
     default_ddf: str
     formula_text: str
+    model_frame: ModelFrame
+
+    @property
+    def row_notes(self) -> list[str]:
+        """What every table says of rows that were left out."""
+        return self.model_frame.notes
 
     def method(self, ddf: str | None = None) -> Method:
         """Return the df method of that name, bound to this fit."""
@@ -131,6 +137,7 @@ class FixedEffects:
             table,
             index=self.params.index,
             caption=f"Fixed effects; df: {method.name}; intervals: {100 * level:g}%",
+            notes=self.row_notes,
             attrs={"ddf": method.name, "adjust": "none", "family": "coefficients", "level": level},
         )
 
@@ -827,12 +834,11 @@ def lmer(
     design = FixedDesign(parsed.fixed, frame.data)
     random = random_terms(parsed, frame)
     kept, notes = keep_columns(design, len(y))
-    notes = [*frame.notes, *notes]
     _check_response(parsed, y)
     _check_groups(random, len(y))
     for note in notes:
         warnings.warn(note, MixedTeachWarning, stacklevel=2)
-    notes += _slope_notes(random)
+    notes = [*frame.notes, *notes, *_slope_notes(random)]
     problem = Problem(
         design.X[:, kept] if len(kept) < design.X.shape[1] else design.X,
         y,

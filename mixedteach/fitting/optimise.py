@@ -71,11 +71,11 @@ def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
     on_diagonal = diagonal(sizes)
     path: list[tuple[Array, float]] = []
     first = mivque(criterion) if start is None else np.asarray(start, float)
-    best = _descend(criterion, first, np.ones(len(first), bool), path)
+    best = descend(criterion, first, np.ones(len(first), bool), path)
     best = _settle(criterion, best, on_diagonal, path)
     if start is None and _near_zero(best.theta, on_diagonal).any():
         # near the boundary there can be a second valley: look once from another side
-        other = _descend(criterion, _lambda_start(sizes, 1.0), np.ones(len(first), bool), path=[])
+        other = descend(criterion, _lambda_start(sizes, 1.0), np.ones(len(first), bool), path=[])
         other = _settle(criterion, other, on_diagonal, [])
         if other.value < best.value - 1e-9:
             best = other
@@ -131,10 +131,14 @@ def mivque(criterion: Criterion) -> Array:
     return theta_of(lambdas)
 
 
-def _descend(
+def descend(
     criterion: Criterion, theta: Array, free: Array, path: list[tuple[Array, float]]
 ) -> State:
-    """Newton's method in the free entries of theta."""
+    """Newton's method in the free entries of theta.
+
+    `criterion` is anything with ``df`` and ``at(theta)``; what ``at`` returns has ``theta``,
+    ``value``, ``gradient`` and ``hessian``.
+    """
     state = criterion.at(theta)
     path.append((state.theta, state.value))
     for _ in range(200):
@@ -185,7 +189,7 @@ def _settle(
         for j in sorted(np.flatnonzero(small), key=lambda i: abs(state.theta[i])):
             theta = state.theta.copy()
             theta[j] = 0.0
-            trial = _descend(criterion, theta, theta != 0, [])
+            trial = descend(criterion, theta, theta != 0, [])
             if trial.value <= state.value + 1e-10 * max(1.0, abs(state.value)) and (
                 trial.hessian[j, j] >= 0
             ):
@@ -205,7 +209,7 @@ def _leave_false_zero(
         if state.hessian[j, j] < -1e-8 * max(1.0, criterion.df):
             theta = state.theta.copy()
             theta[j] = 0.1
-            trial = _descend(criterion, theta, np.ones(len(theta), bool), [])
+            trial = descend(criterion, theta, np.ones(len(theta), bool), [])
             if trial.value < state.value - 1e-12:
                 path.append((trial.theta, trial.value))
                 return trial

@@ -73,9 +73,12 @@ def plan(adjust: str, family: str | None, k: int, sizes: Sequence[int]) -> Plan:
 
 
 def pvalues(plan: Plan, t: Array, df: Array) -> Array:
-    """Return adjusted p-values of one family; NaN where t is NaN."""
+    """Return adjusted p-values of one family; NaN where t is NaN.
+
+    Rows that are not estimable stay in the count of the family, as in R's emmeans.
+    """
     p = t_pvalue(t, df)
-    m = int(np.isfinite(p).sum())
+    m = len(p)
     if plan.name == "none" or m <= 1:
         return p
     if plan.name == "tukey":
@@ -86,10 +89,9 @@ def pvalues(plan: Plan, t: Array, df: Array) -> Array:
         return -np.expm1(m * np.log1p(-np.minimum(p, 1 - 1e-16)))
     if plan.name == "bonferroni":
         return np.minimum(1.0, m * p)
-    order = np.argsort(np.where(np.isnan(p), np.inf, p))
-    stepped = np.maximum.accumulate((m - np.arange(m)) * p[order[:m]])
-    out = np.full(len(p), np.nan)
-    out[order[:m]] = np.minimum(1.0, stepped)
+    order = np.argsort(p)  # NaN last
+    out = np.empty(m)
+    out[order] = np.minimum(1.0, np.maximum.accumulate((m - np.arange(m)) * p[order]))
     return out
 
 

@@ -30,7 +30,7 @@ import pandas as pd
 
 from mixedteach.errors import InferenceError
 from mixedteach.inference.distributions import f_pvalue
-from mixedteach.inference.functions import Model
+from mixedteach.inference.functions import FTest, Model
 from mixedteach.table import Table
 
 Array = np.ndarray
@@ -62,7 +62,8 @@ def anova_table(
         if term == () and not intercept:
             continue
         labels.append(":".join(term) if term else "Intercept")
-        F, q, den = method.test(L, beta) if len(L) else (np.nan, 0, np.nan)
+        test = method.test(L, beta) if len(L) else FTest(np.nan, 0, np.nan)
+        F, q, den = test.F, test.num_df, test.den_df
         if q and hasattr(method, "terms"):
             den = method.terms[term]
         if not q:
@@ -70,7 +71,7 @@ def anova_table(
                 f"{labels[-1]}: not estimable; the data hold no observations that would determine "
                 "this hypothesis."
             )
-        mean_sq = F * model.scale
+        mean_sq = (F / test.scaling) * model.scale
         rows.append((mean_sq * q, mean_sq, q, den, F, f_pvalue(F, q, den)))
     if intercept and () not in hypotheses:
         raise InferenceError("The model has no intercept to test; leave out intercept=True.")
@@ -78,7 +79,7 @@ def anova_table(
         rows, columns=["sum_sq", "mean_sq", "num_df", "den_df", "F", "p"],
         index=pd.Index(labels, name="term"),
     )  # fmt: skip
-    notes += _notes(model, kind)
+    notes += [*_notes(model, kind), *model.row_notes]
     return Table(
         table.astype({"num_df": int}),
         caption=f"{_TITLES[kind]} analysis of variance; df: {method.name}",
@@ -115,8 +116,14 @@ def contrasts(model: Model, kind: int | str, containment: bool = False) -> Terms
         identity = np.eye(len(model.kept))
         return {term: identity[where] for term, where in positions.items()}
     if kind == 2:
-        return {term: _second(model, positions, term) for term in positions}
-    return _third(model, positions)
+        found = {term: _second(model, positions, term) for term in positions}
+    else:
+        found = _third(model, positions)
+    if len(model.design.terms) == 1:
+        # a single term is one hypothesis under all types, written as type I (as lmerTest does)
+        only = model.design.terms[0]
+        found[only] = _sequential(model, positions, containment=False)[only]
+    return found
 
 
 def kept_columns(model: Model) -> Terms:
@@ -140,6 +147,7 @@ def _sequential(model: Model, positions: Terms, containment: bool) -> Terms:
         R = np.linalg.cholesky(np.linalg.inv(cov / np.outer(se, se))).T / se
     else:
         R = _upper(model.X)
+    R = R / np.diag(R)[:, None]  # lmerTest's scaling; it matters to Satterthwaite's several-df rule
     return {term: R[where] for term, where in positions.items()}
 
 
@@ -152,7 +160,8 @@ def _second(model: Model, positions: Terms, term: tuple[str, ...]) -> Array:
     first = [c for c in range(len(model.kept)) if c not in set(own) | set(later)]
     order = np.array([*first, *own, *later], int)
     R = np.zeros((len(own), len(order)))
-    R[:, order] = _upper(model.X[:, order])[len(first) : len(first) + len(own)]
+    upper = _upper(model.X[:, order])[len(first) : len(first) + len(own)]
+    R[:, order] = upper / np.diag(upper[:, len(first) :])[:, None]
     return R
 
 

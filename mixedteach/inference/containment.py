@@ -25,7 +25,7 @@ from copy import copy
 import numpy as np
 
 from mixedteach.formula import FixedDesign, RandomTerm
-from mixedteach.inference.functions import wald
+from mixedteach.inference.functions import FTest, wald
 
 Array = np.ndarray
 
@@ -72,10 +72,10 @@ class Containment:
         used = np.abs(np.atleast_2d(L)) > 1e-4 * np.abs(np.atleast_2d(L)).max(axis=1, keepdims=True)
         return np.where(used, self.columns, np.inf).min(axis=1)
 
-    def test(self, L: Array, beta: Array) -> tuple[float, int, float]:
+    def test(self, L: Array, beta: Array) -> FTest:
         """Return the Wald F with the smallest df among the columns used."""
         F, q = wald(L, self.cov, beta)
-        return F, q, float(self.df(L).min()) if q else np.nan
+        return FTest(F, q, float(self.df(L).min()) if q else np.nan)
 
 
 def nested_chain(random: Sequence[RandomTerm]) -> list[Array] | None:

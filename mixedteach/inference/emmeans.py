@@ -48,6 +48,10 @@ def emmeans(
             "(as often as in the data)."
         )
     factors = {name: values for name, values in variables.items() if len(values) > 1}
+    parents = nesting(model, list(factors))
+    wanted += [p for name in [*wanted, *given] for p in parents.get(name, ())
+               if p not in [*wanted, *given]]  # fmt: skip
+    wanted = list(dict.fromkeys(wanted))
     shown = [*wanted, *given]
     rest = [name for name in factors if name not in shown]
     for name in shown:
@@ -57,11 +61,12 @@ def emmeans(
              for values in product(*(factors[name] for name in shown[::-1]))]  # fmt: skip
     nuisance = [dict(zip(rest[::-1], values, strict=True))
                 for values in product(*(factors[name] for name in rest[::-1]))]  # fmt: skip
-    share = _shares(model, rest, nuisance, weights)
+    cells = [cell for cell in cells if _occurs(model, cell, parents)]
+    shares = _shares(model, cells, rest, nuisance, weights, parents)
     fixed = {name: values[0] for name, values in variables.items() if name not in factors}
     grid = pd.DataFrame([fixed | cell | other for cell in cells for other in nuisance])
     rows = model.design.rows(_typed(model, grid))
-    L = np.einsum("cnp,n->cp", rows.reshape(len(cells), len(nuisance), -1), share)
+    L = np.einsum("cnp,cn->cp", rows.reshape(len(cells), len(nuisance), -1), shares)
     labels = pd.DataFrame({name: [cell[name] for cell in cells] for name in shown})
     order = [*wanted, *given]
     return linear_functions(
@@ -79,7 +84,7 @@ def emmeans(
         k=len(cells),
         title=f"Estimated marginal means of {' and '.join(wanted)}"
         + (f" by {' and '.join(given)}" if given else ""),
-        notes=_said(model, wanted, rest, weights, fixed, variables, given),
+        notes=_said(model, wanted, rest, weights, fixed, given, parents),
     )
 
 
@@ -160,15 +165,48 @@ def _check(
             )
 
 
+def nesting(model: Model, factors: Sequence[str]) -> dict[str, list[str]]:
+    """Return factor -> factors it is nested in: each of its levels occurs with one of theirs.
+
+    Means of a nested factor are averaged only over the combinations that occur (as R's emmeans).
+    """
+    out: dict[str, list[str]] = {}
+    for name in factors:
+        for other in factors:
+            if other == name or name in out.get(other, ()):
+                continue
+            seen = model.frame[[name, other]].drop_duplicates()
+            if not seen[name].duplicated().any():
+                out.setdefault(name, []).append(other)
+    return out
+
+
+def _occurs(model: Model, cell: Mapping[str, Any], parents: Mapping[str, list[str]]) -> bool:
+    """Say whether the nested factors of a cell stand with the level they belong to."""
+    for name, above in parents.items():
+        for other in above:
+            if name in cell and other in cell:
+                own = model.frame.loc[model.frame[name] == cell[name], other]
+                if len(own) and own.iloc[0] != cell[other]:
+                    return False
+    return True
+
+
 def _shares(
-    model: Model, rest: Sequence[str], nuisance: Sequence[dict[str, Any]], weights: str
-) -> Array:
-    if weights == "equal" or not rest:
-        return np.full(len(nuisance), 1 / len(nuisance))
-    counts = model.frame.groupby(list(rest), observed=True).size().to_dict()
-    keys = [tuple(cell[name] for name in rest) for cell in nuisance]
-    found = np.array([counts.get(key if len(key) > 1 else key[0], counts.get(key, 0)) for key in keys])
-    return found / found.sum()
+    model: Model, cells: Sequence[dict[str, Any]], rest: Sequence[str],
+    nuisance: Sequence[dict[str, Any]], weights: str, parents: Mapping[str, list[str]],
+) -> Array:  # fmt: skip
+    """Return the weight of each combination of the other factors, for each cell (rows sum to 1)."""
+    base = np.ones(len(nuisance))
+    if weights == "proportional" and rest:
+        counts = model.frame.groupby(list(rest), observed=True).size().to_dict()
+        keys = [tuple(other[name] for name in rest) for other in nuisance]
+        base = np.array([counts.get(k, counts.get(k[0], 0) if len(k) == 1 else 0) for k in keys])
+    shares = np.tile(base.astype(float), (len(cells), 1))
+    if parents:
+        possible = [[_occurs(model, cell | other, parents) for other in nuisance] for cell in cells]
+        shares *= np.array(possible, float)
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def _typed(model: Model, grid: pd.DataFrame) -> pd.DataFrame:
@@ -202,9 +240,11 @@ def estimable(model: Model, L: Array) -> Array:
 
 def _said(
     model: Model, wanted: Sequence[str], rest: Sequence[str], weights: str,
-    fixed: Mapping[str, Any], variables: Mapping[str, Any], given: Sequence[str],
+    fixed: Mapping[str, Any], given: Sequence[str], parents: Mapping[str, list[str]],
 ) -> list[str]:  # fmt: skip
     notes = []
+    for name, above in parents.items():
+        notes.append(f"{name} is nested in {' and '.join(above)}: only combinations that occur.")
     if rest:
         how = "equal weights" if weights == "equal" else "weights proportional to the data"
         notes.append(f"Averaged over {listed(rest).replace(chr(39), '')} with {how}.")

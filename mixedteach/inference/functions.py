@@ -8,7 +8,7 @@ was made with. What it asks of a fitted model is the small contract :class:`Mode
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,15 @@ Array = np.ndarray
 DDF_METHODS = ("containment", "satterthwaite", "kenward-roger", "residual", "none")
 
 
+class FTest(NamedTuple):
+    """An F test; `scaling` is the factor that Kenward and Roger put on the Wald F."""
+
+    F: float
+    num_df: int
+    den_df: float
+    scaling: float = 1.0
+
+
 class Method(Protocol):
     """A way to get denominator degrees of freedom, bound to one fit.
 
@@ -38,8 +47,8 @@ class Method(Protocol):
     def df(self, L: Array) -> Array:
         """Return the df of each row of L."""
 
-    def test(self, L: Array, beta: Array) -> tuple[float, int, float]:
-        """Return F, numerator df, denominator df of the hypothesis L beta = 0."""
+    def test(self, L: Array, beta: Array) -> FTest:
+        """Test the hypothesis L beta = 0."""
 
 
 class Model(Protocol):
@@ -50,6 +59,7 @@ class Model(Protocol):
     kept: Array
     nobs: int
     default_ddf: str
+    row_notes: list[str]
 
     def method(self, ddf: str | None) -> Method:
         """Return the df method of that name, or the model's default."""
@@ -87,10 +97,10 @@ class PlainMethod:
         """Return the one df for every row."""
         return np.full(len(np.atleast_2d(L)), self._df)
 
-    def test(self, L: Array, beta: Array) -> tuple[float, int, float]:
+    def test(self, L: Array, beta: Array) -> FTest:
         """Return the Wald F."""
         F, q = wald(L, self.cov, beta)
-        return F, q, self._df
+        return FTest(F, q, self._df)
 
 
 def wald(L: Array, cov: Array, beta: Array) -> tuple[float, int]:
@@ -247,7 +257,7 @@ def linear_functions(
     data |= {estimate: value, "SE": se, "df": df, "t": t, "p": p}
     data |= {"lower": value - half, "upper": value + half}
     ddf_shown = method.name
-    all_notes = [*notes, *plan.notes]
+    all_notes = [*notes, *plan.notes, *model.row_notes]
     if absent.any():
         all_notes.append(
             "Blank rows are not estimable: the data hold no observations that determine them."

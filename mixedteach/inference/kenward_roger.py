@@ -25,6 +25,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixedteach.fitting.lmm import Fit
+from mixedteach.inference.functions import FTest
 
 Array = np.ndarray
 
@@ -54,16 +55,16 @@ class KenwardRoger:
         """Return the degrees of freedom of each row of L, tested on its own."""
         return np.array([self._moments(row[None])[1] for row in self.fit.to_q(np.atleast_2d(L))])
 
-    def test(self, L: Array, beta: Array) -> tuple[float, int, float]:
+    def test(self, L: Array, beta: Array) -> FTest:
         """Return the scaled F, its numerator and denominator df for L beta = 0."""
         L = _independent(np.atleast_2d(L), self.cov)
         q = len(L)
         if q == 0:
-            return np.nan, 0, np.nan
+            return FTest(np.nan, 0, np.nan)
         scaling, m = self._moments(self.fit.to_q(L))
         estimate = L @ beta
         F = float(estimate @ np.linalg.solve(L @ self.cov @ L.T, estimate) / q)
-        return scaling * F, q, m
+        return FTest(scaling * F, q, m, scaling)
 
     def _moments(self, l: Array) -> tuple[float, float]:  # noqa: E741
         """Return lambda and m for the rows l, in the coordinates of Q."""
@@ -82,8 +83,9 @@ class KenwardRoger:
         V0 = 0.0 if abs(V0) < 1e-10 else V0
         E = 1 - A2 / q
         ratio = 1.0 if abs(E) < 1e-14 and abs(V1) < 1e-14 else E / V1
-        rho = ratio**2 * V0 / (q * V2)
-        m = 4 + (q + 2) / (q * rho - 1)
+        with np.errstate(divide="ignore"):  # rho may be infinite: then m = 4
+            rho = np.divide(ratio**2 * V0, q * V2)
+            m = float(4 + np.divide(q + 2, q * rho - 1))
         scaling = 1.0 if abs(m - 2) < 1e-2 else m * E / (m - 2)
         return scaling, m
 

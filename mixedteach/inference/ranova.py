@@ -21,32 +21,43 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Reduction:
-    """One random effect left out: how it is called, and what remains of its term."""
+    """One random effect left out: how it is called, and what remains of its term.
+
+    `basis` is None where the whole term goes.
+    """
 
     label: str
     term: int
-    columns: list[int]
+    basis: Array | None
 
 
 def reductions(random: list[RandomTerm]) -> list[Reduction]:
     """List the models with one random effect less.
 
-    A term whose effects are a single column or one factor goes as a whole; from a term with
-    several effects each is taken out in turn, the intercept staying (``(x|g)`` -> ``(1|g)``).
+    A random intercept goes as a whole; from a term with several effects each is taken out in
+    turn, the intercept staying: ``(x|g)`` becomes ``(1|g)``, and so does ``(0 + f|g)`` with a
+    factor f, which holds it. A slope alone, ``(0 + x|g)``, goes as a whole. (lmerTest turns it
+    into ``(1|g)``, which is not nested in it.)
     """
     out = []
     for number, term in enumerate(random):
         names = list(term.design.terms)
         columns = term.design.columns
         if not names:
-            out.append(Reduction(term.text, number, []))
-            continue
+            out.append(Reduction(term.text, number, None))
         for name in names:
             if any(term.design.contains(other, name) for other in names):
                 continue
-            keep = [c for other, where in columns.items() if other != name for c in where]
-            out.append(Reduction(f"{':'.join(name)} in {term.text}", number, sorted(keep)))
+            keep = sorted(c for other, w in columns.items() if other != name for c in w)
+            basis = term.basis[:, keep] if keep else None
+            if not keep and term.design.factors(name) and not _has_intercept(random, term):
+                basis = np.ones((len(term.codes), 1))  # (0 + f|g) holds (1|g)
+            out.append(Reduction(f"{':'.join(name)} in {term.text}", number, basis))
     return out
+
+
+def _has_intercept(random: list[RandomTerm], term: RandomTerm) -> bool:
+    return any(t.label == term.label and t.design.intercept for t in random)
 
 
 def ranova(model: MixedModel) -> Table:
@@ -78,11 +89,9 @@ def ranova(model: MixedModel) -> Table:
 
 def _without(model: MixedModel, problem: Problem, reduction: Reduction) -> tuple[float, int]:
     """Return log-likelihood and number of variance parameters of a reduced model."""
-    kept = [i for i in range(len(problem.groups)) if i != reduction.term or reduction.columns]
-    bases = [
-        problem.bases[i][:, reduction.columns] if i == reduction.term else problem.bases[i]
-        for i in kept
-    ]
+    kept = [i for i in range(len(problem.groups)) if i != reduction.term or (
+        reduction.basis is not None)]  # fmt: skip
+    bases = [reduction.basis if i == reduction.term else problem.bases[i] for i in kept]
     if not kept:
         return linear_loglik(problem.X, problem.y, model.reml), 0
     reduced = Problem(

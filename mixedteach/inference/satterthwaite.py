@@ -9,7 +9,9 @@ analytic here: d Phi / d gamma_r = Phi X'V^-1 G_r V^-1 X Phi. A theta at its bou
 zero) drops out, for there the gradient in it is zero.
 
 For several functions at once: L Phi L' is diagonalised, each direction gets its own nu_m, and the
-denominator df are those that give F the expectation of the sum of squared t's.
+denominator df are those that give F the expectation of the sum of squared t's. With unequal nu_m
+the result depends a little on how L is written (any rotation of the directions is as good); L is
+written as lmerTest does, so that the numbers are the same.
 
 Sources: Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13), section 2; Fai and
 Cornelius (1996), J. Stat. Comput. Simul. 54, for several functions.
@@ -20,6 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixedteach.fitting.lmm import Fit
+from mixedteach.inference.functions import FTest
 
 Array = np.ndarray
 
@@ -47,17 +50,17 @@ class Satterthwaite:
         with np.errstate(divide="ignore", invalid="ignore"):
             return 2 * variance**2 / np.einsum("ms,st,mt->m", g, self.A, g)
 
-    def test(self, L: Array, beta: Array) -> tuple[float, int, float]:
+    def test(self, L: Array, beta: Array) -> FTest:
         """Return F, its numerator and denominator df for the hypothesis L beta = 0."""
         L = np.atleast_2d(L)
         values, vectors = np.linalg.eigh(L @ self.cov @ L.T)
         keep = values > 1e-10 * max(values.max(initial=0.0), 0.0)
         q = int(keep.sum())
         if q == 0:
-            return np.nan, 0, np.nan
+            return FTest(np.nan, 0, np.nan)
         directions = vectors[:, keep].T @ L
         F = float(((directions @ beta) ** 2 / values[keep]).sum() / q)
-        return F, q, combine(self.df(directions))
+        return FTest(F, q, combine(self.df(directions)))
 
 
 def combine(nu: Array) -> float:

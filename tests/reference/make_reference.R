@@ -63,15 +63,15 @@ newton_polish <- function(fn, par, free) {
     if (max(abs(e$values - 1)) < 0.1) break
     if (min(e$values) < 1e-9 * max(e$values)) return(par)   # a flat direction
     root <- root %*% e$vectors %*% diag(1 / sqrt(pmax(e$values, 1e-6)), length(p))
-    step <- 0.05
+    step <- 0.02
   }
-  for (iteration in 1:8) {
+  for (iteration in 1:6) {
     g <- gradient(f, origin, step)
     move <- -solve(H, g)
     if (!all(is.finite(move)) || max(abs(move)) > 0.5) return(par)
     if (f(move) > f(origin) + 1e-9) break
     p <- p + as.vector(root %*% move)
-    if (max(abs(move)) < 1e-10) break
+    if (max(abs(move)) < 1e-9) break
   }
   par[free] <- p
   par
@@ -228,6 +228,7 @@ lmer_entry <- function(id, formula, data_name, data, specs = list(), profile = F
       do.call(cbind, lapply(v, function(a)
         matrix(sqrt(apply(a, 3, diag)), ncol = dim(a)[1], byrow = TRUE)))
     })
+    if (!small) e$ranef_se <- lapply(e$ranef_se, function(m) if (ncol(m) == 1) t(m) else m)
     e$ranef <- unclass(e$ranef)[names(re)]
     e$ranef_se <- unclass(e$ranef_se)[names(re)]
     if (!small || nobs(f) <= 120) {
@@ -376,7 +377,7 @@ strict_gls <- glsControl(msMaxIter = 500, maxIter = 200, msTol = 1e-12, toleranc
 # The call as text, so that it can be recorded as it was made.
 fit_lme <- function(fixed, random, data, more = "") {
   dat <<- data
-  call <- sprintf("lme(%s, data = dat, random = %s%s, control = strict)", fixed, random, more)
+  call <- sprintf("lme(%s, data = dat, random = %s%s, na.action = na.omit, control = strict)", fixed, random, more)
   eval(parse(text = call), globalenv())
 }
 
@@ -996,4 +997,149 @@ read_dataset <- function(name) {
   for (j in intersect(names(d), groups)) d[[j]] <- factor(d[[j]])
   for (j in intersect(names(d), names(order))) d[[j]] <- factor(as.character(d[[j]]), levels = order[[j]])
   d
+}
+
+reference_lmer <- function() {
+  R <- function(id, data, formula, ..., profile = FALSE, observations = TRUE)
+    lmer_entry(id, formula, data, read_dataset(data), list(...), profile = profile,
+               observations = observations)
+  list(
+    tablets = R("tablets", "tablets", "content ~ method + (1|tablet)", E("method"), profile = TRUE),
+    tablets_missing = R("tablets_missing", "tablets_missing", "content ~ method + (1|tablet)", E("method"), profile = TRUE),
+    oats_block = R("oats_block", "oats", "yield ~ variety*nitrogen + (1|block)", E("variety"), E("nitrogen")),
+    oats_nested = R("oats_nested", "oats", "yield ~ variety*nitrogen + (1|block/variety)", E("variety"), E("nitrogen"), E("nitrogen", by = "variety")),
+    planks_plank = R("planks_plank", "planks", "humidity ~ width*depth + (1|plank)", E("width"), E("depth"), E("width", by = "depth"), observations = FALSE),
+    planks_additive = R("planks_additive", "planks", "humidity ~ width + depth + (1|plank)", E("width"), E("depth"), observations = FALSE),
+    planks_strata = R("planks_strata", "planks", "humidity ~ width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)",
+                      E("width"), E("depth"), E("width", by = "depth"), E("depth", by = "width"), observations = FALSE),
+    sleepstudy = R("sleepstudy", "sleepstudy", "Reaction ~ Days + (Days|Subject)", profile = TRUE),
+    sleepstudy_diag = R("sleepstudy_diag", "sleepstudy", "Reaction ~ Days + (Days||Subject)"),
+    penicillin = R("penicillin", "penicillin", "diameter ~ 1 + (1|plate) + (1|sample)"),
+    machines = R("machines", "machines", "score ~ Machine + (1|Worker) + (1|Worker:Machine)", E("Machine")),
+    factor_covariate = R("cases/factor_covariate", "cases/factor_covariate", "y ~ g*x + (1|s)", E("g")),
+    factor_covariate_slope = R("cases/factor_covariate", "cases/factor_covariate", "y ~ g + x + (x|s)", E("g")),
+    empty_cell = R("cases/empty_cell", "cases/empty_cell", "yield ~ variety*nitrogen + (1|block/variety)"),
+    singular = R("cases/singular", "cases/singular", "y ~ g + (1|u)", E("g")),
+    no_intercept = R("tablets", "tablets", "content ~ 0 + method + (1|tablet)"),
+    three_levels = R("cases/three_levels", "cases/three_levels", "y ~ treat + (1|a/b/c)", E("treat")),
+    orthodont = R("orthodont", "orthodont", "distance ~ age*Sex + (age|Subject)", E("Sex")))
+}
+
+reference_lme <- function() {
+  R <- function(id, data, fixed, random, more = "")
+    lme_entry(id, fit_lme(fixed, random, read_dataset(data), more), data)
+  list(
+    tablets = R("tablets", "tablets", "content ~ method", "~ 1 | tablet"),
+    tablets_missing = R("tablets_missing", "tablets_missing", "content ~ method", "~ 1 | tablet"),
+    oats_block = R("oats_block", "oats", "yield ~ variety * nitrogen", "~ 1 | block"),
+    oats_nested = R("oats_nested", "oats", "yield ~ variety * nitrogen", "~ 1 | block/variety"),
+    planks_plank = R("planks_plank", "planks", "humidity ~ width * depth", "~ 1 | plank"),
+    tablets_varident = R("tablets_varident", "tablets", "content ~ method", "~ 1 | tablet", ", weights = varIdent(form = ~ 1 | method)"),
+    machines_varident = R("machines_varident", "machines", "score ~ Machine", "~ 1 | Worker/Machine", ", weights = varIdent(form = ~ 1 | Machine)"),
+    orthodont_slope = R("orthodont_slope", "orthodont", "distance ~ age * Sex", "~ age | Subject"),
+    orthodont_ar1 = R("orthodont_ar1", "orthodont", "distance ~ age * Sex", "~ 1 | Subject", ", correlation = corAR1(form = ~ 1 | Subject)"),
+    orthodont_varident = R("orthodont_varident", "orthodont", "distance ~ age * Sex", "~ 1 | Subject", ", weights = varIdent(form = ~ 1 | Sex)"),
+    three_levels = R("cases/three_levels", "cases/three_levels", "y ~ treat", "~ 1 | a/b/c"),
+    no_intercept = R("tablets", "tablets", "content ~ 0 + method", "~ 1 | tablet"),
+    orthodont_car1 = R("orthodont", "orthodont", "distance ~ age * Sex", "~ 1 | Subject", ", correlation = corCAR1(form = ~ age | Subject)"))
+}
+
+reference_gls <- function() {
+  dat <<- read_dataset("orthodont")
+  R <- function(id, correlation, weights = NULL)
+    gls_entry(id, gls(distance ~ age * Sex, data = dat, correlation = correlation, weights = weights,
+                      control = strict_gls), "orthodont")
+  list(orthodont_cs = R("orthodont_cs", corCompSymm(form = ~ 1 | Subject)),
+       orthodont_ar1 = R("orthodont_ar1", corAR1(form = ~ 1 | Subject)),
+       orthodont_un = R("orthodont_un", corSymm(form = ~ 1 | Subject), varIdent(form = ~ 1 | age)))
+}
+
+make_r_reference <- function() {
+  tab <- read_dataset("tablets"); tm <- read_dataset("tablets_missing"); pl <- read_dataset("planks")
+  wide <- tapply(tab$content, list(tab$tablet, tab$method), sum)
+  difference <- wide[, "hplc"] - wide[, "nir"]
+  t <- t.test(difference)
+  aov_rows <- function(fit) rows(anova(fit))
+  fixed_means <- function(fit) summarise(emmeans(fit, "method"))
+  tukey <- function(fit, terms) lapply(TukeyHSD(fit, terms), rows)
+  one_way <- c(tukey(aov(humidity ~ width, pl), "width"), tukey(aov(humidity ~ depth, pl), "depth"))
+  w <- tapply(pl$humidity, list(pl$plank, pl$width), mean)
+  list(
+    versions = versions(c("nlme", "lme4", "lmerTest", "pbkrtest", "emmeans", "MASS")),
+    paired_t = list(mean = mean(difference), var = var(difference), sd = sd(difference),
+                    t = unname(t$statistic), df = unname(t$parameter), p = t$p.value,
+                    ci = as.vector(t$conf.int), se = sd(difference) / sqrt(length(difference)),
+                    sd_nir = sd(wide[, "nir"]), se_nir = sd(wide[, "nir"]) / sqrt(nrow(wide))),
+    aov_tablets = aov_rows(lm(content ~ method + tablet, tab)),
+    aov_missing = aov_rows(lm(content ~ tablet + method, tm)),
+    emmeans_fixed_missing = fixed_means(lm(content ~ tablet + method, tm)),
+    emmeans_fixed_paired = fixed_means(lm(content ~ tablet + method, tab)),
+    lmer = reference_lmer(), lme = reference_lme(), gls = reference_gls(),
+    aov_planks_fixed = aov_rows(lm(humidity ~ plank + width * depth + plank:width + plank:depth, pl)),
+    aov_planks_additive = aov_rows(lm(humidity ~ plank + width + depth, pl)),
+    tukey_oneway_wrong = one_way,
+    tukey_fixed_additive = tukey(aov(humidity ~ plank + width + depth, pl), c("width", "depth")),
+    levels = orders,
+    planks_assumptions = list(paired_t_w1_w2 = t.test(w[, 1], w[, 2], paired = TRUE)$p.value))
+}
+
+
+# ---- old against new ---------------------------------------------------------
+
+flatten <- function(x, path = "") {
+  if (is.list(x)) {
+    keys <- if (is.null(names(x))) seq_along(x) else names(x)
+    terms <- sapply(x, function(e) if (is.list(e) && !is.null(names(e)) && length(e$term) == 1 && is.character(e$term)) e$term else NA)
+    if (length(terms) && !anyNA(terms)) keys <- terms
+    do.call(c, unname(Map(function(k, e) flatten(e, paste(path, k, sep = "/")), keys, x)))
+  } else if (is.null(x)) setNames(list(NA), path) else setNames(list(x), path)
+}
+
+compare_references <- function(old_file, new_file) {
+  old <- flatten(fromJSON(old_file, simplifyVector = FALSE))
+  new <- flatten(fromJSON(new_file, simplifyVector = FALSE))
+  cat("only in the old file: ", length(setdiff(names(old), names(new))), "; only in the new: ",
+      length(setdiff(names(new), names(old))), "\n", sep = "")
+  for (k in head(setdiff(names(old), names(new)), 12)) cat("   -", k, "\n")
+  for (k in head(setdiff(names(new), names(old)), 12)) cat("   +", k, "\n")
+  both <- intersect(names(old), names(new))
+  number <- sapply(both, function(k) is.numeric(old[[k]]) && is.numeric(new[[k]]))
+  other <- both[!number]
+  differs <- other[!mapply(identical, old[other], new[other])]
+  cat("texts and nulls that differ:", length(differs), "\n")
+  for (k in head(differs[!grepl("/call$|/varcorr/", differs)], 20))
+    cat("   ", k, ":", format(old[[k]]), "->", format(new[[k]]), "\n")
+  keys <- both[number]
+  a <- as.numeric(unlist(old[keys])); b <- as.numeric(unlist(new[keys]))
+  d <- abs(a - b) / pmax(abs(a), 1e-6 * ave(abs(a), sub("/[^/]*$", "", keys), FUN = max), 1e-12)
+  p <- grepl("Pr\\(|p.value|p-value|/p$|p adj", keys)
+  d[p] <- abs(a - b)[p]
+  part <- sub("^/(lmer|lme|gls)/[^/]*/([^/]*)/?.*", "\\1: \\2", keys)
+  part <- sub("^/([^/]*).*", "\\1", part)
+  part <- paste0(part, ifelse(p, " (p, absolute)", ""))
+  df <- grepl("/df$|/DenDF$", keys)
+  part[df] <- paste(part[df], "df")
+  worst <- tapply(seq_along(d), part, function(i) i[which.max(d[i])])
+  out <- data.frame(largest = signif(d[worst], 2), where = keys[worst], row.names = names(worst))
+  print(out[order(-out$largest), ], right = FALSE)
+}
+
+
+# ---- what is asked for -------------------------------------------------------
+
+check_reference <- function() {
+  new <- tempfile(fileext = ".json")
+  write_json(make_r_reference(), new)
+  cat("\nr_reference.json against its regeneration (relative differences, p absolute):\n")
+  compare_references(file.path(here, "r_reference.json"), new)
+}
+
+if (sys.nframe() == 0) {
+  asked <- commandArgs(TRUE)
+  if (!length(asked)) { make_extra(); check_reference()
+  } else switch(asked[1],
+    extra = make_extra(only = if (length(asked) > 1) asked[-1]),
+    check = check_reference(),
+    reference = write_json(make_r_reference(), asked[2]),
+    stop("unknown: ", asked[1]))
 }

@@ -1,0 +1,481 @@
+r"""Intervals of all parameters: likelihood profiles and the parametric bootstrap.
+
+*Profile.* Let d(psi) be the ML deviance with one parameter fixed at psi and minimised over all
+others. The limits of an interval of level 1 - alpha are the two values with
+
+    d(psi) - min d = chi2_{1, 1 - alpha}
+
+The deviance is written in z = (log sigma, L_1, L_2, ...), the L_t lower triangular factors of the
+covariance matrices of the random effects, D_t = L_t L_t' / sigma^2:
+
+    f(z) = n log(2 pi sigma^2) + log|I + Z D Z'| + r^2(D) / sigma^2
+
+with beta already at its optimum. Fixing a parameter makes z an affine function of what is left,
+z = z0 + B x, once the effects of the term are put in the right order:
+
+    sigma         log sigma is one entry of z
+    sd of a       a first: it is |L[0, 0]|
+    corr of a, b  a and b first: (L[1, 0], L[1, 1]) = sd_b (rho, sqrt(1 - rho^2))
+    beta_j        beta = b0 + N alpha: replace K = [X y] by [X N, y - X b0]
+
+so that every point of every profile is one Newton minimisation with exact derivatives. A zero
+standard deviation, or a correlation of one, is an ordinary point of the search.
+
+*Bootstrap.* Responses are simulated from the fit and the model is fitted to each; the limits are
+the empirical alpha/2 and 1 - alpha/2 quantiles of the estimates.
+
+Sources: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), section 5.1 (the deviance
+is that of ML there too, also for a REML fit); Davison and Hinkley (1997), Bootstrap Methods and
+their Application, equation 5.18.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from mixedteach.errors import FitError, InferenceError, listed
+from mixedteach.fitting.blocks import Pieces
+from mixedteach.fitting.criterion import factors, jacobian, theta_of, traces
+from mixedteach.fitting.lmm import Fit, semidefinite_cholesky
+from mixedteach.fitting.optimise import descend, diagonal
+from mixedteach.table import Table
+
+if TYPE_CHECKING:
+    from mixedteach.formula import RandomTerm
+    from mixedteach.model import MixedModel
+
+Array = np.ndarray
+
+_FLOOR = math.log(1e-5)  # where the search for a lower limit of sigma / sigma-hat ends
+
+
+# -- names and estimates of the variance parameters ------------------------------------------------
+
+
+def variance_labels(random: list[RandomTerm]) -> list[str]:
+    """Return the names of all standard deviations and correlations, the residual last."""
+    labels = []
+    for term in random:
+        labels += [f"sd({name} | {term.label})" for name in term.effects]
+        labels += [
+            f"corr({term.effects[a]}, {term.effects[b]} | {term.label})" for a, b in _pairs(term)
+        ]
+    return [*labels, "sd(Residual)"]
+
+
+def _pairs(term: RandomTerm) -> list[tuple[int, int]]:
+    return [(a, b) for a in range(term.size) for b in range(a + 1, term.size)]
+
+
+def variance_estimates(random: list[RandomTerm], fit: Fit) -> Array:
+    """Return the estimates in the order of :func:`variance_labels`.
+
+    A standard deviation of zero is exactly zero, and correlations with it are undefined (NaN).
+    """
+    values: list[float] = []
+    for term, cov, turn in zip(random, fit.covariances, fit.problem.turns, strict=True):
+        variance = np.diag(cov)
+        unit = fit.sigma2 * (turn**2).sum(axis=1)  # so that rounding does not pass for a variance
+        sd = np.where(variance > 1e-14 * unit, np.sqrt(np.maximum(variance, 0.0)), 0.0)
+        values += list(sd)
+        for a, b in _pairs(term):
+            both = sd[a] * sd[b]
+            values.append(float(np.clip(cov[a, b] / both, -1, 1)) if both > 0 else np.nan)
+    return np.array([*values, math.sqrt(fit.sigma2)])
+
+
+def _check_level(level: float) -> float:
+    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+        raise InferenceError(f"level={level!r} is no level of confidence: give 0.95, for example.")
+    return float(level)
+
+
+# -- the deviance with everything free -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Point:
+    theta: Array
+    value: float
+    gradient: Array
+    hessian: Array
+
+
+class _Deviance:
+    """f(z) of the module docstring with gradient and Hessian; sigma and L in units of sigma-hat.
+
+    Parameters
+    ----------
+    fit : Fit
+        By ML.
+    term, order
+        The term whose effects are to be taken in another order, and that order.
+
+    Attributes
+    ----------
+    best : ndarray
+        z at the ML estimate.
+    unit : ndarray, shape (k, k)
+        Lower triangular; the effects of `term` in that order have the factor unit @ L. Like the
+        bases of the fit it only serves to make the problem well scaled.
+    """
+
+    def __init__(self, fit: Fit, term: int = 0, order: list[int] | None = None) -> None:
+        self.moments = fit.problem.moments
+        self.sigma2 = fit.sigma2
+        self.p = fit.problem.p
+        lambdas = factors(fit.state.theta, self.moments.sizes)
+        self.W = [np.eye(k) for k in self.moments.sizes]
+        if order is not None:
+            W, R = np.linalg.qr(fit.problem.turns[term][order].T)
+            sign = np.where(np.diag(R) < 0, -1.0, 1.0)
+            self.unit, W = (R * sign[:, None]).T, W * sign
+            self.W[term] = W
+            lambdas[term] = semidefinite_cholesky(W.T @ lambdas[term] @ lambdas[term].T @ W)
+        self.best = np.append(0.0, theta_of(lambdas))
+        self.mix = self._mix()
+
+    def _mix(self) -> Array:
+        """Return the matrix that takes entries of L L' to entries of W L L' W'."""
+        parameters = self.moments.parameters
+        mix = np.zeros((len(parameters), len(parameters)))
+        for j, s in enumerate(parameters):
+            W = self.W[s.term]
+            moved = np.outer(W[:, s.a], W[:, s.b])
+            moved = moved + moved.T if s.a != s.b else moved
+            for i, r in enumerate(parameters):
+                if r.term == s.term:
+                    mix[i, j] = moved[r.a, r.b]
+        return mix
+
+    def at(self, z: Array, C: Array | None = None) -> _Point:
+        """Evaluate at z; `C` maps K to the columns to be used instead (a fixed effect is fixed)."""
+        tau, lam = float(z[0]), z[1:]
+        if abs(tau) > 40:
+            return _Point(z, np.inf, np.zeros(len(z)), np.eye(len(z)))
+        shrink = math.exp(-2 * tau)
+        D = []
+        for factor, W in zip(factors(lam, self.moments.sizes), self.W, strict=True):
+            F = W @ factor
+            D.append(shrink * F @ F.T)
+        pieces = self.moments.at(D)
+        if C is not None:
+            S, P, Q = (C.T @ array @ C for array in (pieces.S, pieces.P, pieces.Q))
+            pieces = Pieces(pieces.log_det, S, P, Q, pieces.T1, pieces.T2)
+        p = len(pieces.S) - 1
+        Phi = np.linalg.inv(pieces.S[:p, :p])
+        beta = Phi @ pieces.S[:p, p]
+        t1, t2, q1, q2 = traces(pieces, beta, Phi, reml=False)
+        precision = shrink / self.sigma2
+        fit = precision * float(pieces.S[p, p] - pieces.S[:p, p] @ beta)
+        n = self.moments.n
+        value = n * (math.log(2 * math.pi * self.sigma2) + 2 * tau) + pieces.log_det + fit
+
+        # first in (log sigma, D), then the chain rule through D = W L L' W' / sigma^2
+        gradient = np.append(2 * n - 2 * fit, t1 - precision * q1)
+        cross = 2 * precision * q1
+        hessian = np.block(
+            [[np.array([[4 * fit]]), cross[None]], [cross[:, None], 2 * precision * q2 - t2]]
+        )
+        J, second = jacobian(lam, self.moments.sizes)
+        J = shrink * self.mix @ J
+        delta = np.array([D[r.term][r.a, r.b] for r in self.moments.parameters])
+        slope = gradient[1:]
+        chain = np.zeros((len(z), len(z)))
+        chain[0, 0] = 1.0
+        chain[1:, 0], chain[1:, 1:] = -2 * delta, J
+        bend = np.zeros((len(z), len(z)))
+        bend[0, 0] = 4 * slope @ delta
+        bend[0, 1:] = bend[1:, 0] = -2 * slope @ J
+        bend[1:, 1:] = shrink * np.einsum("r,rst->st", slope @ self.mix, second)
+        return _Point(z, value, chain.T @ gradient, chain.T @ hessian @ chain + bend)
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """The deviance as a function of x, z = z0 + B x; x must stay positive in `positive`."""
+
+    deviance: _Deviance
+    z0: Array
+    B: Array
+    C: Array | None = None
+    positive: tuple[int, ...] = ()
+
+    @property
+    def df(self) -> int:
+        return self.deviance.moments.n
+
+    def at(self, x: Array) -> _Point:
+        if any(x[i] <= 0 for i in self.positive):
+            return _Point(x, np.inf, np.zeros(len(x)), np.eye(len(x)))
+        point = self.deviance.at(self.z0 + self.B @ x, self.C)
+        B = self.B
+        return _Point(x, point.value, B.T @ point.gradient, B.T @ point.hessian @ B)
+
+
+# -- one parameter at a time -----------------------------------------------------------------------
+
+
+@dataclass
+class _Profile:
+    """The profile of one parameter.
+
+    Attributes
+    ----------
+    estimate, low, high
+        The ML estimate and the ends of the parameter's range.
+    step : float
+        About the distance of a limit from the estimate.
+    slice_at : callable
+        The problem that is left when the parameter is fixed.
+    start : ndarray
+        x at the ML estimate.
+    even : ndarray
+        Entries of x in which the deviance is even, so that zero is always stationary.
+    minimum : float
+        The ML deviance.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    step: float
+    slice_at: Callable[[float], _Slice]
+    start: Array
+    even: Array
+    minimum: float
+    known: dict[float, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.last = self.start
+        self.known[self.estimate] = 0.0
+
+    def drop(self, value: float) -> float:
+        """Return by how much the deviance exceeds its minimum with the parameter at `value`."""
+        if value not in self.known:
+            problem = self.slice_at(value)
+            # from the neighbouring point, and once more from the estimate with every variance
+            # positive: a variance that is zero at the estimate can be needed here
+            found = [
+                descend(problem, x, np.ones(len(x), bool), [])
+                for x in (self._off_zero(self.last, 0.05), self._off_zero(self.start, 0.5))
+            ]
+            best = min(found, key=lambda point: point.value)
+            self.last = best.theta
+            self.known[value] = best.value - self.minimum
+        return self.known[value]
+
+    def _off_zero(self, x: Array, value: float) -> Array:
+        return np.where(self.even & (np.abs(x) < value), value, x)
+
+    def limit(self, sign: int, cutoff: float) -> float:
+        """Return the nearest value beyond which the deviance exceeds its minimum by `cutoff`.
+
+        The end of the range if it does so nowhere; NaN if no such value is found.
+        """
+        from scipy.optimize import brentq
+
+        bound = self.high if sign > 0 else self.low
+        inside, step = self.estimate, self.step
+        if inside == bound:
+            return bound
+        for _ in range(60):
+            outside = inside + sign * step
+            if sign * (outside - bound) >= 0:
+                outside = bound
+            drop = self.drop(outside)
+            if drop > cutoff:
+                root = math.sqrt(cutoff)
+                return brentq(
+                    lambda value: math.sqrt(max(self.drop(value), 0.0)) - root,
+                    inside, outside, xtol=1e-10 * abs(outside - inside), rtol=1e-14,
+                )  # fmt: skip
+            if outside == bound:
+                return bound
+            # the root of the drop is nearly a straight line through the estimate
+            ahead = 1.1 * math.sqrt(cutoff / max(drop, 1e-12 * cutoff)) - 1
+            inside, step = outside, abs(outside - self.estimate) * min(max(ahead, 0.1), 3.0)
+        return np.nan
+
+
+def _profile_sigma(fit: Fit, cutoff: float) -> _Profile:
+    """Return the profile of log(sigma / sigma-hat)."""
+    deviance = _Deviance(fit)
+    B = np.eye(len(deviance.best))[:, 1:]
+
+    def slice_at(value: float) -> _Slice:
+        return _Slice(deviance, np.append(value, np.zeros(B.shape[1])), B)
+
+    step = math.sqrt(cutoff / (2 * fit.n))
+    even = diagonal(deviance.moments.sizes)
+    return _Profile(0.0, _FLOOR, np.inf, step, slice_at, deviance.best[1:], even, fit.deviance)
+
+
+def _profile_sd(fit: Fit, term: int, a: int, estimate: float, cutoff: float) -> _Profile:
+    """Return the profile of one standard deviation."""
+    k, entry = fit.problem.moments.sizes[term], _first_entry(fit, term)
+    deviance = _Deviance(fit, term, [a, *(i for i in range(k) if i != a)])
+    unit = float(deviance.unit[0, 0]) * math.sqrt(fit.sigma2)
+    free = np.delete(np.arange(len(deviance.best)), entry)
+    B = np.eye(len(deviance.best))[:, free]
+
+    def slice_at(value: float) -> _Slice:
+        z0 = np.zeros(len(deviance.best))
+        z0[entry] = value / unit
+        return _Slice(deviance, z0, B)
+
+    groups = fit.problem.groups[term]
+    step = max(estimate, 0.1 * unit) * math.sqrt(cutoff / (2 * groups))
+    even = np.append(False, diagonal(deviance.moments.sizes))[free]
+    start = deviance.best[free]
+    return _Profile(estimate, 0.0, np.inf, step, slice_at, start, even, fit.deviance)
+
+
+def _profile_corr(
+    fit: Fit, term: int, a: int, b: int, estimate: float, cutoff: float
+) -> _Profile:
+    """Return the profile of one correlation between effects of positive variance."""
+    k, entry = fit.problem.moments.sizes[term], _first_entry(fit, term)
+    deviance = _Deviance(fit, term, [a, b, *(i for i in range(k) if i not in (a, b))])
+    # x holds sd_a / unit[0, 0] in the place of L[0, 0] and sd_b / unit[1, 1] in that of L[1, 0]
+    free = np.delete(np.arange(len(deviance.best)), entry + k)
+    identity = np.eye(len(deviance.best))[:, free]
+
+    def slice_at(value: float) -> _Slice:
+        B = identity.copy()
+        B[entry + 1, entry] = -deviance.unit[1, 0] / deviance.unit[1, 1]
+        B[entry + 1, entry + 1] = value
+        B[entry + k, entry + 1] = math.sqrt(max(1 - value**2, 0.0))
+        return _Slice(deviance, np.zeros(len(B)), B, positive=(entry, entry + 1))
+
+    step = (1 - 0.9 * estimate**2) * math.sqrt(cutoff / fit.problem.groups[term])
+    even = np.append(False, diagonal(deviance.moments.sizes))[free]
+    even[entry] = False
+    start = deviance.best[free]
+    below = deviance.unit[1, :2] @ np.array(
+        [[deviance.best[entry], 0.0], [deviance.best[entry + 1], deviance.best[entry + k]]]
+    )
+    start[entry + 1] = math.hypot(*below) / deviance.unit[1, 1]
+    return _Profile(estimate, -1.0, 1.0, step, slice_at, start, even, fit.deviance)
+
+
+def _profile_beta(fit: Fit, j: int, cutoff: float) -> _Profile:
+    """Return the profile of beta_j minus its estimate."""
+    deviance = _Deviance(fit)
+    direction = fit.inverse_R[j]  # beta_j in the coordinates of K
+    p = len(direction)
+    length = float(direction @ direction)
+    N = np.linalg.qr(direction[:, None], mode="complete")[0][:, 1:]
+    B = np.eye(len(deviance.best))
+
+    def slice_at(value: float) -> _Slice:
+        C = np.zeros((p + 1, p))
+        C[:p, : p - 1] = N
+        C[:p, p - 1] = -(fit.state.beta + direction * value / length)
+        C[p, p - 1] = 1.0
+        return _Slice(deviance, np.zeros(len(B)), B, C)
+
+    step = 1.1 * math.sqrt(cutoff * fit.cov_beta[j, j])
+    even = np.append(False, diagonal(deviance.moments.sizes))
+    return _Profile(
+        0.0, -np.inf, np.inf, step, slice_at, deviance.best, even, fit.deviance
+    )
+
+
+def _first_entry(fit: Fit, term: int) -> int:
+    """Return the place of L[0, 0] of a term in z."""
+    return 1 + sum(k * (k + 1) // 2 for k in fit.problem.moments.sizes[:term])
+
+
+# -- the tables ------------------------------------------------------------------------------------
+
+
+def profile(model: MixedModel, level: float = 0.95) -> Table:
+    r"""Return likelihood-profile intervals of all parameters.
+
+    Parameters
+    ----------
+    model : MixedModel
+    level : float
+
+    Returns
+    -------
+    Table
+        Index: ``sd(effect | group)``, ``corr(effect, effect | group)``, ``sd(Residual)`` and the
+        coefficients; columns ``estimate`` (by ML), ``lower, upper``.
+
+    Notes
+    -----
+    The limits of psi are where d(psi) - min d = chi2_{1, level}, d the ML deviance minimised over
+    all other parameters. Standard deviations end at 0, correlations at -1 and 1. As in lme4's
+    ``confint(method="profile")`` the deviance is that of ML for a REML fit as well.
+
+    Source: Bates et al. (2015), J. Stat. Softw. 67(1), section 5.1.
+
+    Examples
+    --------
+    >>> import mixedteach as mt
+    >>> from mixedteach.inference.intervals import profile
+    >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+    >>> profile(m).round(4)
+                            estimate    lower    upper
+    sd(Intercept | tablet)    0.2836   0.1336   0.5096
+    sd(Residual)              0.1981   0.1351   0.3308
+    Intercept                10.3900  10.1590  10.6210
+    method[hplc]             -0.0500  -0.2417   0.1417
+    """
+    level = _check_level(level)
+    cutoff = float(special.chdtri(1, 1 - level))
+    fit = model.fit.problem.fit(reml=False) if model.reml else model.fit
+    labels = variance_labels(model.random)
+    estimates = dict(zip(labels, variance_estimates(model.random, fit), strict=True))
+    limits: dict[str, tuple[float, float]] = {}
+    notes: list[str] = []
+
+    for number, term in enumerate(model.random):
+        sds = [f"sd({name} | {term.label})" for name in term.effects]
+        without = []  # the drop of the deviance when a standard deviation is set to zero
+        for a, label in enumerate(sds):
+            one = _profile_sd(fit, number, a, estimates[label], cutoff)
+            limits[label] = (one.limit(-1, cutoff), one.limit(1, cutoff))
+            without.append(one.drop(0.0))
+        for a, b in _pairs(term):
+            label = f"corr({term.effects[a]}, {term.effects[b]} | {term.label})"
+            if min(without[a], without[b]) <= cutoff:
+                limits[label] = (-1.0, 1.0)
+                zero = sds[a] if without[a] <= without[b] else sds[b]
+                notes.append(f"{label} can be anything, because {zero} can be zero.")
+            else:
+                one = _profile_corr(fit, number, a, b, estimates[label], cutoff)
+                limits[label] = (one.limit(-1, cutoff), one.limit(1, cutoff))
+    one = _profile_sigma(fit, cutoff)
+    ends = np.array([one.limit(-1, cutoff), one.limit(1, cutoff)])
+    limits["sd(Residual)"] = tuple(math.sqrt(fit.sigma2) * np.exp(ends))
+    if ends[0] == _FLOOR:
+        limits["sd(Residual)"] = (0.0, limits["sd(Residual)"][1])
+    for j, name in enumerate(model.params.index):
+        one = _profile_beta(fit, j, cutoff)
+        estimates[name] = fit.beta[j]
+        limits[name] = (fit.beta[j] + one.limit(-1, cutoff), fit.beta[j] + one.limit(1, cutoff))
+    lost = [name for name, pair in limits.items() if np.isnan(pair).any()]
+    if lost:
+        notes.append(f"No limit was found for {listed(lost)}: the deviance stays below the cut-off.")
+    names = [*labels, *model.params.index]
+    values = [(estimates[name], *limits[name]) for name in names]
+    return Table(
+        pd.DataFrame(
+            values, columns=["estimate", "lower", "upper"], index=pd.Index(names, name="parameter")
+        ),
+        caption=f"Profile-likelihood intervals ({100 * level:g}%); estimates and deviance by ML"
+        + (", although the model was fitted by REML" if model.reml else ""),
+        notes=notes,
+        attrs={"ddf": "none", "adjust": "none", "family": "parameters", "level": level,
+               "method": "profile"},
+    )  # fmt: skip
