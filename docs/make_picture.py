@@ -26,7 +26,10 @@ BLUE, VERMILION = "#0072B2", "#D55E00"
 INK, PALE = "#222222", "#9A9A9A"
 
 
-def compared(model: mt.MixedModel | mt.LinearModel) -> pd.Series:
+Model = mt.MixedModel | mt.LinearModel
+
+
+def compared(model: Model) -> pd.Series:
     """Return the row of widths 2 and 1 from the Tukey comparisons."""
     pairs = model.emmeans("width").pairs(reverse=True)
     return pairs.set_index("contrast").loc["2 - 1"]
@@ -42,9 +45,14 @@ def draw_planks(ax: Axes, planks: pd.DataFrame, model: mt.MixedModel) -> None:
     ax.plot(position, means, color=INK, linewidth=2.8, marker="o", markersize=9, zorder=3)
     for x, mean in zip(position, means, strict=True):
         ax.annotate(
-            f"{mean:.2f}", (x, mean), xytext=(0, 11), textcoords="offset points", ha="center",
-            weight="bold", bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
-        )  # fmt: skip
+            f"{mean:.2f}",
+            (x, mean),
+            xytext=(0, 11),
+            textcoords="offset points",
+            ha="center",
+            weight="bold",
+            bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.8},
+        )
     ax.set_xticks(list(position))
     ax.set_xlim(0.8, 3.2)
     ax.set_xlabel("Width (position across the plank)")
@@ -52,10 +60,11 @@ def draw_planks(ax: Axes, planks: pd.DataFrame, model: mt.MixedModel) -> None:
     ax.set_title("Twenty beech planks (thin) and their mean", loc="left")
 
 
-def draw_answers(ax: Axes, answers: dict[tuple[str, str], pd.Series], right: int) -> None:
+def draw_answers(ax: Axes, answers: list[tuple[str, Model]], right: int) -> None:
     """Draw the Tukey interval and p of each model; the one numbered `right` is the right one."""
     ax.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    for number, ((name, formula), row) in enumerate(answers.items()):
+    for number, (name, model) in enumerate(answers):
+        row, formula = compared(model), model.formula_text.partition(" ~ ")[2]
         y, colour = -number, BLUE if number == right else VERMILION
         marker = "o" if number == right else "s"
         ax.plot([row["lower"], row["upper"]], [y, y], color=colour, linewidth=3.2)
@@ -76,24 +85,21 @@ def draw_answers(ax: Axes, answers: dict[tuple[str, str], pd.Series], right: int
 def main() -> None:
     """Fit the models, draw and save."""
     planks = mt.load_planks()
-    strata = "humidity ~ width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)"
-    model = mt.lmer(strata, planks)
-    answers = {
-        ("Planks ignored: 300 independent readings", "width"): compared(mt.lm("humidity ~ width", planks)),
-        ("Planks only: they differ in level, not in shape", "width*depth + (1|plank)"): compared(
-            mt.lmer("humidity ~ width*depth + (1|plank)", planks)
-        ),
-        (
-            "Widths and depths within planks: they differ in shape too",
-            "width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)",
-        ): compared(model),
-    }
+    fixed, strata = "width*depth", "(1|plank:width) + (1|plank:depth)"
+    ignored = mt.lm("humidity ~ width", planks)
+    only = mt.lmer(f"humidity ~ {fixed} + (1|plank)", planks)
+    within = mt.lmer(f"humidity ~ {fixed} + (1|plank) + {strata}", planks)
+    answers = [
+        ("Planks ignored: 300 independent readings", ignored),
+        ("Planks only: they differ in level, not in shape", only),
+        ("Widths and depths within planks: they differ in shape too", within),
+    ]
     plt.rcParams.update({"font.size": 10.5, "axes.titlesize": 11.5, "axes.titleweight": "bold"})
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(11, 4.6), layout="constrained", width_ratios=[1, 1.5]
     )
     figure.get_layout_engine().set(wspace=0.06)
-    draw_planks(left, planks, model)
+    draw_planks(left, planks, within)
     draw_answers(right, answers, right=len(answers) - 1)
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,6 @@ Tukey (1953) and Kramer (1956), Biometrics 12, for :func:`TukeyHSD`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,15 +24,18 @@ from mixedteach.errors import (
     FitError,
     FormulaError,
     InferenceError,
-    MixedTeachWarning,
+    a_kind,
+    check_level,
     did_you_mean,
+    explains_arguments,
     listed,
+    warn,
 )
 from mixedteach.formula import FixedDesign, Formula, ModelFrame, as_factor, is_numeric, parse
 from mixedteach.inference.anova import anova_table
 from mixedteach.inference.distributions import f_pvalue, t_pvalue, t_quantile
 from mixedteach.inference.emmeans import estimable
-from mixedteach.inference.functions import LinearFunctions, PlainMethod, ddf_name
+from mixedteach.inference.functions import PlainMethod, ddf_name
 from mixedteach.model import FixedEffects, MixedModel, Summary, keep_columns
 from mixedteach.table import Table, significant
 
@@ -47,6 +49,7 @@ Array = np.ndarray
 # ---------------------------------------------------------------------------------------------
 
 
+@explains_arguments(DataError)
 def paired_t_test(
     data: pd.DataFrame,
     response: str,
@@ -110,9 +113,8 @@ def paired_t_test(
     [[-0.2613, 0.1613]]
     """
     if not isinstance(data, pd.DataFrame):
-        raise DataError(f"The data must be a pandas DataFrame, not {type(data).__name__}.")
-    if not (isinstance(level, (int, float)) and 0 < level < 1):
-        raise InferenceError(f"level={level!r} must lie between 0 and 1, as 0.95 does.")
+        raise DataError(f"The data must be a pandas DataFrame, not {a_kind(data)}.")
+    check_level(level)
     if second is not None:
         if (within, subject, order) != (None, None, None):
             raise DataError(
@@ -334,7 +336,7 @@ class LinearModel(FixedEffects):
     def rsquared(self) -> float:
         """1 - residual / total sum of squares (about the mean, if the model contains one)."""
         about = self.y - self.y.mean() if self.has_constant else self.y
-        return 1 - self.ssr / float(about @ about)
+        return max(0.0, 1 - self.ssr / float(about @ about))
 
     @property
     def rsquared_adj(self) -> float:
@@ -391,10 +393,11 @@ class LinearModel(FixedEffects):
         >>> import mixedteach as mt
         >>> mt.lm("content ~ method + tablet", mt.load_tablets()).anova()
         Type I (sequential) analysis of variance; df: residual
-                   sum_sq  mean_sq  num_df  den_df      F       p
-        method    0.01250  0.01250       1       9  0.287  0.6054
-        tablet      2.000   0.2223       9       9  5.097  0.0118
-        Residual   0.3925  0.04361       9
+                   sum_sq  mean_sq num_df den_df      F       p
+        term
+        method    0.01250  0.01250      1      9  0.287  0.6054
+        tablet      2.001   0.2223      9      9  5.097  0.0118
+        Residual   0.3925  0.04361      9
         """
         table = anova_table(self, type, ddf, intercept)
         residual = pd.DataFrame(
@@ -459,7 +462,7 @@ class LinearModel(FixedEffects):
         [251.4, 345.6]
         """
         if new_data is not None and not isinstance(new_data, pd.DataFrame):
-            raise DataError(f"new_data must be a DataFrame, not {type(new_data).__name__}.")
+            raise DataError(f"new_data must be a DataFrame, not {a_kind(new_data)}.")
         if new_data is None and not intervals:
             return self.fittedvalues.rename("predicted")
         if new_data is None:
@@ -475,7 +478,7 @@ class LinearModel(FixedEffects):
         )  # fmt: skip
         if not intervals:
             for note in blank:
-                warnings.warn(note, MixedTeachWarning, stacklevel=2)
+                warn(note)
             return pd.Series(L @ self.params.to_numpy(), index=index, name="predicted")
         table = self._predictions(L, index, ddf, level, np.zeros(len(L)), "mean")
         wide = pd.DataFrame(table)
@@ -544,6 +547,7 @@ def _overall(model: LinearModel) -> str:
     return f"; F = {F:.3f} on {q} and {model.df_resid} df, p {shown}"
 
 
+@explains_arguments(FitError, {"reml": "it belongs to lmer(); least squares has no variants"})
 def lm(formula: str, data: pd.DataFrame) -> LinearModel:
     r"""Fit a linear model, all effects fixed, by ordinary least squares.
 
@@ -603,7 +607,7 @@ def lm(formula: str, data: pd.DataFrame) -> LinearModel:
             "judge them by. Check whether the response was computed from them, or is constant."
         )
     for note in notes:
-        warnings.warn(note, MixedTeachWarning, stacklevel=2)
+        warn(note)
     return model
 
 
@@ -612,6 +616,7 @@ def lm(formula: str, data: pd.DataFrame) -> LinearModel:
 # ---------------------------------------------------------------------------------------------
 
 
+@explains_arguments(InferenceError)
 def TukeyHSD(model: LinearModel, term: str | None = None, level: float = 0.95) -> Table:
     r"""Compare all pairs of means of a factor in a balanced linear model.
 
@@ -622,7 +627,7 @@ def TukeyHSD(model: LinearModel, term: str | None = None, level: float = 0.95) -
         residual alone.
     term : str, optional
         A factor, ``"width"``, or an interaction of factors, ``"width:depth"``; by default every
-        such term of the model, each a family of its own.
+        factor of the model, each a family of its own.
     level : float
         Of the simultaneous intervals.
 
@@ -648,7 +653,7 @@ def TukeyHSD(model: LinearModel, term: str | None = None, level: float = 0.95) -
     >>> import mixedteach as mt
     >>> m = mt.lm("humidity ~ plank + width + depth", mt.load_planks())
     >>> mt.TukeyHSD(m, "width")
-    Tukey's honest significant differences of width; df: residual (274); intervals: 95%, simultaneous
+    Tukey's HSD of width; df: residual (274); intervals: 95%, simultaneous
     contrast  estimate    lower    upper        p
        2 - 1    0.2720  0.05998   0.4840   0.0077
        3 - 1   -0.4150  -0.6270  -0.2030  <0.0001
@@ -663,23 +668,23 @@ def TukeyHSD(model: LinearModel, term: str | None = None, level: float = 0.95) -
             "df."
         )
     if not isinstance(model, LinearModel):
-        raise InferenceError(f"TukeyHSD takes a model fitted by lm(), not {type(model).__name__}.")
+        raise InferenceError(f"TukeyHSD takes a model fitted by lm(), not {a_kind(model)}.")
     design = model.design
     names = {":".join(t): t for t in design.terms if design.factors(t) == frozenset(t)}
-    if not names:
+    chosen = [name for name, t in names.items() if len(t) == 1] if term is None else [term]
+    if not names or not chosen:
         raise InferenceError(f"'{model.formula_text}' has no factor whose means could be compared.")
     if term is not None and term not in names:
         raise InferenceError(f"'{term}' is no factor of the model." + did_you_mean(term, names))
     tables = []
-    for name in names if term is None else [term]:
-        pairs = _balanced_pairs(model, name, names[name], level)
-        table = pd.DataFrame(pairs[["contrast", "estimate", "lower", "upper", "p"]])
+    for name in chosen:
+        table = _balanced_pairs(model, name, names[name], level)
         if term is None:
             table.insert(0, "term", name)
         tables.append(table)
     return Table(
         pd.concat(tables, ignore_index=True),
-        caption=f"Tukey's honest significant differences{f' of {term}' if term else ''}; "
+        caption=f"Tukey's HSD{f' of {term}' if term else ''}; "
         f"df: residual ({model.df_resid}); intervals: {100 * level:g}%, simultaneous",
         attrs={"ddf": "residual", "adjust": "tukey", "family": "pairs", "level": level},
     )
@@ -687,7 +692,7 @@ def TukeyHSD(model: LinearModel, term: str | None = None, level: float = 0.95) -
 
 def _balanced_pairs(
     model: LinearModel, name: str, term: tuple[str, ...], level: float
-) -> LinearFunctions:
+) -> pd.DataFrame:
     """Return all differences, after checking that they are differences of raw means.
 
     They are if the rows of X, averaged over the data of a level, differ between levels by the
@@ -709,4 +714,5 @@ def _balanced_pairs(
             "the other terms, and TukeyHSD would compare them as they are. Use "
             f"m.emmeans('{name}').pairs(adjust='tukey'), which compares the model's means."
         )
-    return pairs
+    table = pairs[["contrast", "estimate", "lower", "upper", "p"]]
+    return table.iloc[np.lexsort((i, j))]  # R's order: all against the first level, then the next

@@ -11,7 +11,6 @@ Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -24,9 +23,15 @@ from mixedteach.errors import (
     FitError,
     FormulaError,
     InferenceError,
-    MixedTeachWarning,
+    a_kind,
+    check_count,
+    check_level,
+    check_seed,
+    explains_arguments,
     listed,
     one_of,
+    shown,
+    warn,
 )
 from mixedteach.fitting.lmm import Fit, Problem
 from mixedteach.formula import (
@@ -35,16 +40,19 @@ from mixedteach.formula import (
     ModelFrame,
     RandomTerm,
     aliased_columns,
+    check_table,
     parse,
     random_terms,
 )
 from mixedteach.inference.anova import anova_table, kept_columns
 from mixedteach.inference.distributions import t_pvalue, t_quantile
 from mixedteach.inference.emmeans import emmeans as _emmeans
+from mixedteach.inference.emmeans import estimable
 from mixedteach.inference.functions import (
     LinearFunctions,
     Method,
     PlainMethod,
+    check_weights,
     ddf_name,
     linear_functions,
 )
@@ -123,6 +131,7 @@ class FixedEffects:
         Table
             Index: the coefficient; columns ``estimate, SE, df, t, p, lower, upper``.
         """
+        level = check_level(level)
         method = self.method(ddf)
         L = np.eye(len(self.params))
         estimate = self.params.to_numpy(float)
@@ -141,6 +150,7 @@ class FixedEffects:
             attrs={"ddf": method.name, "adjust": "none", "family": "coefficients", "level": level},
         )
 
+    @explains_arguments()
     def anova(
         self, type: int | str = 3, ddf: str | None = None, intercept: bool = False
     ) -> Table:
@@ -180,6 +190,7 @@ class FixedEffects:
         """
         return anova_table(self, type, ddf, intercept)
 
+    @explains_arguments()
     def emmeans(
         self,
         specs: str | Sequence[str],
@@ -232,6 +243,7 @@ class FixedEffects:
             self, specs, by, at=at, weights=weights, ddf=ddf, level=level, adjust=adjust
         )
 
+    @explains_arguments()
     def estimable(
         self, functions: Mapping[str, Sequence[float]], ddf: str | None = None, level: float = 0.95
     ) -> LinearFunctions:
@@ -256,17 +268,13 @@ class FixedEffects:
         >>> m.estimable({"LS HPLC": [1, 1], "LS DIF": [0, 1]}, ddf="containment")["df"].tolist()
         [9.0, 9.0]
         """
+        names = self.params.index
         if not isinstance(functions, Mapping) or not functions:
-            raise InferenceError("estimable needs a dict {label: weights of the coefficients}.")
-        rows, p = [], len(self.params)
-        for label, weights in functions.items():
-            row = np.atleast_1d(np.asarray(weights, float))
-            if row.shape != (p,):
-                raise InferenceError(
-                    f"'{label}' has {row.size} weights, but there are {p} coefficients: "
-                    f"{listed(self.params.index)}."
-                )
-            rows.append(row)
+            raise InferenceError(
+                "estimable() needs a dict of labels and weights, one weight for each coefficient, "
+                f"as in {{'my function': {[1] + [0] * (len(names) - 1)}}}."
+            )
+        rows = [check_weights(label, w, names, "coefficients") for label, w in functions.items()]
         return linear_functions(
             self,
             np.array(rows),
@@ -280,12 +288,16 @@ class FixedEffects:
         self, L: Array, index: pd.Index, ddf: str | None, level: float, extra: Array, what: str
     ) -> Table:
         """Return predictions with intervals; `extra` is variance beyond that of X beta."""
+        level = check_level(level)
         method = self.method(ddf)
         value = L @ self.params.to_numpy(float)
         variance = np.einsum("mi,ij,mj->m", L, method.cov, L) + extra
-        half = t_quantile(0.5 + level / 2, method.df(L)) * np.sqrt(variance)
+        df, complete = np.full(len(L), np.nan), ~np.isnan(L).any(axis=1)
+        if complete.any():
+            df[complete] = method.df(L[complete])
+        half = t_quantile(0.5 + level / 2, df) * np.sqrt(variance)
         return Table(
-            {"predicted": value, "SE": np.sqrt(variance), "df": method.df(L),
+            {"predicted": value, "SE": np.sqrt(variance), "df": df,
              "lower": value - half, "upper": value + half},
             index=index,
             caption=f"Predictions; {what}; df: {method.name}; intervals: {100 * level:g}%",
@@ -418,8 +430,8 @@ class MixedModel(FixedEffects):
 
             if not self.reml:
                 raise InferenceError(
-                    "Kenward-Roger's method needs a REML fit; this model was fitted by ML. "
-                    "Fit it with reml=True, or use ddf='satterthwaite'."
+                    "Kenward-Roger's method needs a REML fit, and this model was fitted by ML: fit "
+                    "it with reml=True, or use ddf='satterthwaite'."
                 )
             return KenwardRoger(self.fit)
         if name == "containment":
@@ -431,7 +443,7 @@ class MixedModel(FixedEffects):
         return PlainMethod("none (z, chi-squared)", self.fit.cov_beta, np.inf)
 
     def cov_params(self, ddf: str = "none") -> pd.DataFrame:
-        """Return the covariance of the fixed effects; ``ddf='kenward-roger'`` gives the adjusted."""
+        """Return the covariance of the fixed effects, adjusted under ``ddf='kenward-roger'``."""
         names = self.params.index
         return pd.DataFrame(self.method(ddf).cov, index=names, columns=names)
 
@@ -497,8 +509,8 @@ class MixedModel(FixedEffects):
         """
         if any(term.size > 1 or term.effects != ["Intercept"] for term in self.random):
             raise InferenceError(
-                "The shares of variance are constant only in models with random intercepts; with "
-                "a random slope they depend on the covariate."
+                "With a random slope the shares of variance depend on the covariate: look at "
+                "variance_components instead."
             )
         values = pd.Series(
             [float(cov[0, 0]) for cov in self.fit.covariances],
@@ -509,6 +521,7 @@ class MixedModel(FixedEffects):
 
     # -- tests and intervals -------------------------------------------------------------------
 
+    @explains_arguments()
     def conf_int(
         self,
         method: str = "wald",
@@ -547,7 +560,13 @@ class MixedModel(FixedEffects):
         Intercept         10.3900  10.1292  10.6508
         method[hplc]      -0.0500  -0.2613   0.1613
         """
-        kind = one_of(method, ("wald", "profile", "bootstrap"), "method for intervals")
+        if not isinstance(method, str):
+            raise InferenceError(
+                f"{shown(method)} is not a method for intervals: name the level, as in "
+                "conf_int(level=0.95)."
+            )
+        kind = one_of(method, ("wald", "profile", "bootstrap"), "a method for intervals")
+        level = check_level(level)
         if kind == "wald":
             table = self.coefficients(ddf, level)
             return Table(
@@ -559,6 +578,7 @@ class MixedModel(FixedEffects):
 
         if kind == "profile":
             return intervals.profile(self, level)
+        nsim, seed = check_count(nsim, "nsim", 2), check_seed(seed)
         return intervals.bootstrap(self, level, nsim, seed)
 
     def ranova(self) -> Table:
@@ -583,9 +603,15 @@ class MixedModel(FixedEffects):
         from mixedteach.fitting.criterion import factors, theta_of
         from mixedteach.fitting.lmm import semidefinite_cholesky
 
-        theta = np.asarray(theta, float)
-        if theta.shape != self.theta.shape:
-            raise InferenceError(f"theta needs {self.theta.size} numbers, not {theta.size}.")
+        try:
+            theta = np.atleast_1d(np.asarray(theta, float))
+        except (TypeError, ValueError):
+            raise InferenceError(f"theta={shown(theta)} must be a list of numbers.") from None
+        if theta.shape != self.theta.shape or not np.isfinite(theta).all():
+            raise InferenceError(
+                f"theta={shown(theta.tolist())} must be like the model's .theta: finite, and of "
+                f"length {self.theta.size}."
+            )
         lows = []
         for factor, turn in zip(
             factors(theta, [t.size for t in self.random]), self.fit.problem.turns, strict=True
@@ -596,6 +622,7 @@ class MixedModel(FixedEffects):
 
     # -- new data, new responses ---------------------------------------------------------------
 
+    @explains_arguments()
     def predict(
         self,
         new_data: pd.DataFrame | None = None,
@@ -616,16 +643,20 @@ class MixedModel(FixedEffects):
             True: X beta + Z b, for the groups of the fit. False: X beta, for the average group.
         intervals : bool
             With ``random=False``: add SE and confidence limits of the mean X beta, and limits
-            ``new_lower, new_upper`` for one new observation of a new group.
+            ``new_lower, new_upper`` for one new observation of a new group. With ``random=True``
+            they are refused.
         new_levels : {'error', 'zero'}
             What to do with a group that was not in the fit: refuse, or predict its random effect
-            as zero, the mean of all groups.
+            as zero, the mean of all groups. A new level of a fixed factor is always refused.
         ddf, level
             For the intervals.
 
         Returns
         -------
         Series, or Table if ``intervals``
+            One row for each of `new_data`, with its index; NaN where a value that the prediction
+            needs is missing (also that of a group), or where the data of the fit do not determine
+            the prediction (empty cells; then there is a warning as well).
 
         Examples
         --------
@@ -636,17 +667,17 @@ class MixedModel(FixedEffects):
         >>> m.predict(new).round(1).tolist(), m.predict(new, random=False).round(1).tolist()
         ([253.7, 430.7], [251.4, 345.6])
         """
-        one_of(new_levels, ("error", "zero"), "way to treat new levels")
-        if new_data is not None and not isinstance(new_data, pd.DataFrame):
-            raise DataError(f"new_data must be a DataFrame, not {type(new_data).__name__}.")
+        one_of(new_levels, ("error", "zero"), "a way to treat new levels")
+        if new_data is not None:
+            check_table(new_data, "The new data")
+        if intervals and random:
+            raise InferenceError(
+                "Intervals exist for the fixed part only: write predict(..., random=False, "
+                "intervals=True)."
+            )
         frame = self.frame if new_data is None else new_data
-        X = self.design.rows(frame)[:, self.kept] if new_data is not None else self.X
+        X = self.X if new_data is None else self._rows(frame)
         if intervals:
-            if random:
-                raise InferenceError(
-                    "Intervals are given for the fixed part: use predict(..., random=False, "
-                    "intervals=True)."
-                )
             return self._mean_intervals(X, frame, ddf, level)
         value = X @ self.params.to_numpy(float) if new_data is not None else self.fit.fixed.copy()
         if random:
@@ -654,16 +685,29 @@ class MixedModel(FixedEffects):
                 codes, basis = (
                     (term.codes, term.basis) if new_data is None else term.locate(frame)
                 )
-                strange = codes < 0
+                strange = codes == -1
                 if strange.any() and new_levels == "error":
                     first = frame.iloc[int(np.flatnonzero(strange)[0])]
                     label = ":".join(str(first[name]) for name in term.bar.group)
                     raise DataError(
-                        f"The group '{label}' of {term.label} was not in the fit: use "
-                        "random=False for the average group, or new_levels='zero'."
+                        f"'{label}' is not a group of '{term.label}' in the fit: use random=False "
+                        "for the average group, or new_levels='zero'."
                     )
                 value += np.where(strange, 0.0, np.einsum("ij,ij->i", basis, b[codes]))
+                value[codes == -2] = np.nan
         return pd.Series(value, index=frame.index, name="predicted")
+
+    def _rows(self, frame: pd.DataFrame) -> Array:
+        """Return the kept columns of X for new data, NaN where the fit does not determine them."""
+        full = self.design.rows(frame)
+        L = estimable(self, full)
+        lost = int((np.isnan(L).any(axis=1) & ~np.isnan(full).any(axis=1)).sum())
+        if lost:
+            warn(
+                f"{lost} of {len(L)} predictions are missing, because the data of the fit do not "
+                "determine them (empty cells)."
+            )
+        return L
 
     def _mean_intervals(
         self, X: Array, frame: pd.DataFrame, ddf: str | None, level: float
@@ -693,7 +737,7 @@ class MixedModel(FixedEffects):
         -------
         DataFrame, shape (nobs, n)
         """
-        rng = np.random.default_rng(seed)
+        n, rng = check_count(n, "n"), np.random.default_rng(check_seed(seed))
         y = np.repeat(self.fit.fixed[:, None], n, axis=1)
         for term, cov in zip(self.random, self.fit.covariances, strict=True):
             values, vectors = np.linalg.eigh(cov)
@@ -709,14 +753,32 @@ class MixedModel(FixedEffects):
         The new response stands for the left side of the formula as it is: with ``log(y) ~ ...``
         give logarithms.
         """
-        values = np.asarray(y, float)
-        if values.shape != (self.nobs,):
+        try:
+            values = np.asarray(y, float)
+        except (TypeError, ValueError):
             raise DataError(
-                f"The new response has {values.size} values, but the fit used {self.nobs} rows."
+                "The new response must be one column of numbers, as in data['y'], not "
+                f"{shown(y)}."
+            ) from None
+        if values.shape != (self.nobs,):
+            shape = " x ".join(map(str, values.shape))
+            raise DataError(
+                f"The new response has {shape} values, but the fit used {self.nobs} rows: give one "
+                "value for each of them."
             )
         if not np.isfinite(values).all():
-            raise DataError("The new response has missing or infinite values.")
-        reml = self.reml if reml is None else reml
+            raise DataError(
+                f"The new response has {int((~np.isfinite(values)).sum())} missing or infinite "
+                "values: fit the model anew to the rows that are complete."
+            )
+        rows = self.frame.index
+        other = isinstance(y, pd.Series) and rows.is_unique and not y.index.equals(rows)
+        if other and y.index.is_unique and y.index.isin(rows).all():
+            raise DataError(
+                "The new response has the rows of the data in another order: use "
+                "y.loc[m.fittedvalues.index]."
+            )
+        reml = self.reml if reml is None else _check_reml(reml)
         fit = self.fit.problem.refit(values, reml)
         own = [n for n in self.notes if not n.startswith("The variance of")]
         return MixedModel(
@@ -730,6 +792,7 @@ class MixedModel(FixedEffects):
 
     # -- showing -------------------------------------------------------------------------------
 
+    @explains_arguments()
     def summary(self, ddf: str | None = None) -> Summary:
         """Return what was fitted, the variance components and the fixed effects, for printing."""
         return Summary(self, ddf)
@@ -779,6 +842,24 @@ class Summary:
         return f"<p>{head}</p>{tables}{notes}"
 
 
+_ELSEWHERE = "write the random effect into the formula, as in 'y ~ x + (1|g)'"
+_REML = "write reml=True for REML, or reml=False for ML"
+
+
+@explains_arguments(
+    FitError,
+    {
+        "formula": "write lmer('y ~ x + (1|g)', data)",
+        "data": "write lmer('y ~ x + (1|g)', data)",
+        "method": _REML,
+        "REML": _REML,
+        **dict.fromkeys(("random", "groups", "group", "re_formula", "vc_formula"), _ELSEWHERE),
+        "weights": "rows cannot be weighted",
+        "family": "only normal responses are fitted",
+        "subset": "choose the rows of the data first, as in data[data['x'] > 0]",
+        "na_action": "rows with missing values are left out and counted",
+    },
+)
 def lmer(
     formula: str, data: pd.DataFrame, *, reml: bool = True, ddf: str = "satterthwaite"
 ) -> MixedModel:
@@ -822,12 +903,13 @@ def lmer(
     0    tablet  Intercept    0.0893  0.2989
     1  Residual               0.0436  0.2088
     """
-    ddf_name(ddf, ("containment", "satterthwaite", "kenward-roger", "none"))
     parsed = parse(formula)
+    ddf_name(ddf, ("containment", "satterthwaite", "kenward-roger", "none"))
+    reml = _check_reml(reml)
     if not parsed.bars:
         raise FormulaError(
-            f"'{parsed}' has no random effect such as (1|group); "
-            "for a model without random effects use lm()."
+            f"The formula '{parsed}' has no random effect, such as (1|g): add one, or use lm() for "
+            "a model with fixed effects only."
         )
     frame = ModelFrame(parsed, data)
     y = frame.response(parsed)
@@ -835,9 +917,10 @@ def lmer(
     random = random_terms(parsed, frame)
     kept, notes = keep_columns(design, len(y))
     _check_response(parsed, y)
+    _check_size(parsed, y, design, random)
     _check_groups(random, len(y))
     for note in notes:
-        warnings.warn(note, MixedTeachWarning, stacklevel=2)
+        warn(note)
     notes = [*frame.notes, *notes, *_slope_notes(random)]
     problem = Problem(
         design.X[:, kept] if len(kept) < design.X.shape[1] else design.X,
@@ -846,6 +929,7 @@ def lmer(
         [term.basis for term in random],
         [term.groups for term in random],
     )
+    _check_confounded(problem, random)
     return MixedModel(parsed, frame, design, random, problem.fit(reml), kept, ddf, notes)
 
 
@@ -855,9 +939,11 @@ def keep_columns(design: FixedDesign, n: int) -> tuple[Array, list[str]]:
     aliased = aliased_columns(X)
     kept = np.array([j for j in range(X.shape[1]) if j not in set(aliased)], int)
     if n <= len(kept):
+        blame = _many_levels(design, n)
         raise FitError(
-            f"There are {n} rows for {len(kept)} fixed effects: nothing is left to estimate the "
-            "residual variance from. Use fewer effects or more data."
+            f"There {'is' if n == 1 else 'are'} {n} row{'' if n == 1 else 's'} for "
+            f"{len(design.names)} fixed effects, so nothing is left for the residual variance: "
+            + (blame or "use fewer effects, or more data.")
         )
     if not aliased:
         return kept, []
@@ -870,48 +956,111 @@ def keep_columns(design: FixedDesign, n: int) -> tuple[Array, list[str]]:
     ]
 
 
+def _many_levels(design: FixedDesign, n: int) -> str:
+    """Name a factor with so many levels that it was perhaps meant to be a covariate."""
+    for name, component in design.components.items():
+        if component.is_factor and len(component.levels) > max(8, n // 3):
+            return (
+                f"'{name}' is a factor with {len(component.levels)} levels; if it should be a "
+                "covariate, convert it to numbers."
+            )
+    return ""
+
+
+def _check_reml(reml: Any) -> bool:
+    if not isinstance(reml, (bool, np.bool_)):
+        raise FitError(f"reml={shown(reml)} must be True (REML) or False (ML).")
+    return bool(reml)
+
+
+def _check_size(
+    formula: Formula, y: Array, design: FixedDesign, random: Sequence[RandomTerm]
+) -> None:
+    """Refuse numbers whose squares cannot be computed."""
+    columns = [(f"The response '{formula.response_name}'", y)]
+    columns += [(f"'{name}'", x) for name, x in zip(design.names, design.X.T, strict=True)]
+    for term in random:
+        columns += [(f"'{e}'", z) for e, z in zip(term.effects, term.basis.T, strict=True)]
+    for what, values in columns:
+        size = np.abs(values).max(initial=0.0)
+        if size and not 1e-100 < size < 1e100:
+            raise DataError(
+                f"{what} has values as {'large' if size > 1 else 'small'} as {size:.0e}, which "
+                "cannot be squared: change its unit."
+            )
+
+
+def _check_confounded(problem: Problem, random: Sequence[RandomTerm]) -> None:
+    """Refuse random effects that fixed effects already say everything about."""
+    for term in random:
+        if term.groups > problem.p:
+            continue  # more groups than fixed effects: they cannot say everything
+        for a, name in enumerate(term.effects):
+            z = term.basis[:, a]
+            whole = np.bincount(term.codes, z**2, minlength=term.groups)
+            fixed = np.zeros(term.groups)
+            for q in problem.Q.T:
+                fixed += np.bincount(term.codes, q * z, minlength=term.groups) ** 2
+            if (whole - fixed <= 1e-9 * whole.max(initial=0.0)).all():
+                what = "mean" if name == "Intercept" else f"'{name}'"
+                raise FitError(
+                    f"The fixed effects already give every group of '{term.label}' its own {what}, "
+                    f"so {term.text} has nothing left to vary: leave one of the two out."
+                )
+
+
 def _check_response(formula: Formula, y: Array) -> None:
     if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
         raise DataError(
-            f"The response '{formula.response_name}' has the same value in every row: there is no "
-            "variance to explain."
+            f"The response '{formula.response_name}' has the same value in every row, so there is "
+            "no variance to explain: check the column."
         )
 
 
 def _check_groups(random: Sequence[RandomTerm], n: int) -> None:
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], str] = {}
+    for term in random:
+        for name in term.effects:
+            before = seen.setdefault((term.label, name), "")
+            if before == term.text:
+                raise FormulaError(f"{term.text} stands in the formula twice: leave one out.")
+            if before:
+                what = "intercept" if name == "Intercept" else f"slope '{name}'"
+                raise FormulaError(
+                    f"{before} and {term.text} both have a random {what}: keep only one of them, "
+                    "or write (x||g) for an independent intercept and slope."
+                )
+            seen[term.label, name] = term.text
     for term in random:
         if term.groups < 2:
             raise DataError(
-                f"The grouping factor '{term.label}' has only one level: a variance between groups "
-                f"needs at least two. Leave {term.text} out."
+                f"The grouping factor '{term.label}' has only one level, '{term.levels[0]}', and a "
+                f"variance between groups needs at least two: leave {term.text} out."
             )
-        if term.groups * term.size >= n:
-            if term.size == 1 and term.groups == n:
-                why = f"'{term.label}' has as many levels as there are rows, {n}: its effect"
-            else:
-                why = (
-                    f"{term.text} has {term.groups * term.size} random effects for {n} rows: "
-                    "their variance"
-                )
+        count = term.groups * term.size
+        if count >= n and term.size == 1:
             raise DataError(
-                f"{why} cannot be told from the residual. Leave it out, or use more rows a group."
+                f"'{term.label}' has as many levels as there are rows, {n}, so its effect cannot be "
+                f"told from the residual: leave {term.text} out."
             )
-        rank = np.linalg.matrix_rank(
-            term.basis / np.maximum(np.sqrt((term.basis**2).sum(axis=0)), 1e-300)
-        )
-        if rank < term.size:
+        if count >= n:
+            remedy = _many_levels(term.design, n) or "use fewer of them, as in (1|g)."
             raise DataError(
-                f"The effects {listed(term.effects)} of {term.text} are collinear: their variances "
-                "cannot be told apart. Use fewer of them."
+                f"{term.text} has {count} random effects for {n} rows, so they cannot be told from "
+                f"the residual: {remedy}"
             )
-        for name in term.effects:
-            if (term.label, name) in seen:
-                raise FormulaError(
-                    f"The random effect '{name}' of '{term.label}' occurs twice: the two variances "
-                    "cannot be told apart. Write (1|g) + (0 + x|g), or (x||g)."
-                )
-            seen.add((term.label, name))
+        columns = zip(term.effects, term.basis.T, strict=True)
+        same = [name for name, column in columns if name != "Intercept" and np.ptp(column) == 0]
+        if same:
+            raise DataError(
+                f"'{same[0]}' has the same value in every row, so {term.text} has no slope to "
+                f"estimate: leave '{same[0]}' out."
+            )
+        if aliased_columns(term.basis):
+            raise DataError(
+                f"The effects {listed(term.effects)} of {term.text} are collinear, so their "
+                "variances cannot be told apart: use fewer of them."
+            )
 
 
 def _slope_notes(random: Sequence[RandomTerm]) -> list[str]:
@@ -984,26 +1133,30 @@ def compare(*models: MixedModel) -> Table:
     """
     from scipy import special
 
-    if len(models) < 2:
-        raise InferenceError("compare needs at least two fitted models.")
     for model in models:
+        if isinstance(model, (list, tuple)):
+            raise InferenceError("compare() takes the models one by one: write compare(m0, m1).")
         if not isinstance(model, MixedModel):
-            raise InferenceError(f"compare takes models fitted by lmer, not {type(model).__name__}.")
+            raise InferenceError(
+                f"compare() takes models fitted by lmer(), not {a_kind(model)}: fit it with lmer()."
+            )
+    if len(models) < 2:
+        raise InferenceError("compare() needs at least two models, as in compare(m0, m1).")
     first = models[0]
     for model in models[1:]:
         if model.nobs != first.nobs:
             raise InferenceError(
-                f"The models use different rows ({first.nobs} and {model.nobs}; missing values?): "
-                "their likelihoods cannot be compared. Drop incomplete rows first, then fit both."
+                f"The models use different rows, {first.nobs} and {model.nobs} (missing values?), "
+                "so their likelihoods cannot be compared: use data.dropna() first, then fit both."
             )
         if not np.array_equal(model.fit.problem.y, first.fit.problem.y):
             raise InferenceError(
-                "The models have different responses, or rows in another order: their likelihoods "
-                "cannot be compared."
+                "The models have different responses, or rows in another order, so their "
+                "likelihoods cannot be compared: fit both to the same response and rows."
             )
     same_fixed = all(_same_span(first.X, model.X) for model in models[1:])
     reml = [model.reml for model in models]
-    refitted = not all(reml) and any(reml) or (all(reml) and not same_fixed)
+    refitted = any(reml) and not (all(reml) and same_fixed)
     used = [model.by_ml() for model in models] if refitted else list(models)
     used.sort(key=lambda model: model.npar)
     rows = []

@@ -2,13 +2,14 @@
 
 A :class:`Table` is a pandas DataFrame that also carries a caption (which says the df method, the
 adjustment, what was averaged over) and prints itself, as text and as plain HTML, with the number
-of digits a reader wants: p-values to four places, degrees of freedom to two. The numbers inside
-keep full precision, and whatever pandas makes of the table is a plain DataFrame.
+of digits a reader wants: p-values to four places, estimates of one column to the same number of
+decimals. The numbers inside keep full precision, and whatever pandas makes of the table (a
+selection, a copy, ``round()``) is a plain DataFrame; ``copy.copy`` and ``pickle`` keep the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -18,6 +19,11 @@ import pandas as pd
 _P_COLUMNS = {"p"}
 _DF_COLUMNS = {"df", "den_df", "num_df", "npar", "n", "groups", "levels", "nobs"}
 _T_COLUMNS = {"t", "F", "LRT", "z"}
+_LIKELIHOOD_COLUMNS = {"loglik", "AIC", "BIC"}
+# An estimate and its limits are read together: they share their decimals.
+_TOGETHER = ("estimate", "emmean", "predicted", "lower", "upper", "new_lower", "new_upper")
+_SUMMARIES = {"SE", "variance", "sd", "corr", "sum_sq", "mean_sq", *_TOGETHER}
+_MOST = 6  # decimals
 
 
 class Table(pd.DataFrame):
@@ -31,7 +37,7 @@ class Table(pd.DataFrame):
     notes : sequence of str
         Lines below the table.
     digits : int
-        Significant digits of estimates when shown.
+        Significant digits of the estimates of a column when shown (of its median).
     attrs : dict
         Stored in ``.attrs`` (``ddf``, ``adjust``, ``family``, ``level`` where they apply).
     **kwargs
@@ -40,13 +46,14 @@ class Table(pd.DataFrame):
     Examples
     --------
     >>> from mixedteach.table import Table
-    >>> Table({"estimate": [1.23456], "p": [0.00001]}, index=["x"], caption="An example")
-    An example
-      estimate        p
-    x    1.235  <0.0001
+    >>> Table({"estimate": [1.23456, 12.5], "p": [0.00001, 0.25]}, index=["x", "z"], caption="Two")
+    Two
+      estimate       p
+    x    1.235 <0.0001
+    z   12.500  0.2500
     """
 
-    _metadata = ["caption", "notes", "digits"]
+    _metadata = ["caption", "notes", "digits"]  # noqa: RUF012 (pandas' own name and type)
 
     def __init__(
         self,
@@ -68,16 +75,35 @@ class Table(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
+    def __copy__(self, deep: bool = True) -> Table:
+        other = type(self)(pd.DataFrame(self).copy(deep=deep))
+        other.__dict__.update({name: getattr(self, name, None) for name in self._metadata})
+        other.notes = list(self.notes)
+        other.attrs.update(self.attrs)
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Table:
+        return self.__copy__()
+
     def formatted(self) -> pd.DataFrame:
         """Return the table as strings, as it is shown."""
-        shown = {
-            name: [_format(value, str(name), self.digits) for value in self[name]]
-            for name in self.columns
-        }
-        return pd.DataFrame(shown, index=self.index, columns=self.columns)
+        columns = [self.iloc[:, j] for j in range(self.shape[1])]
+        together = [_places(self._numbers(c), self.digits) for c in columns if c.name in _TOGETHER]
+        shared = max((places for places in together if places is not None), default=None)
+        shown = [
+            _column(list(c), str(c.name), self.digits, shared if c.name in _TOGETHER else None)
+            for c in columns
+        ]
+        text = pd.DataFrame(dict(enumerate(shown)), index=self.index, dtype=object)
+        text.columns = self.columns
+        return text
+
+    @staticmethod
+    def _numbers(values: Iterable[Any]) -> list[float]:
+        return [float(value) for value in values if isinstance(value, (float, np.floating))]
 
     def to_text(self) -> str:
-        """Return the table as text, caption first, notes last."""
+        """Return the table as text, caption first, notes last; all columns are right-aligned."""
         shown = self.formatted()
         plain_index = isinstance(self.index, pd.RangeIndex)
         body = shown.to_string(index=not plain_index) if len(shown) else "(no rows)"
@@ -90,21 +116,34 @@ class Table(pd.DataFrame):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
+        """Return plain HTML: nothing random, no ids; numbers right-aligned, text left-aligned."""
         shown = self.formatted()
-        plain_index = isinstance(self.index, pd.RangeIndex)
-        head = "" if plain_index else f"<th>{escape(str(self.index.name or ''))}</th>"
-        head += "".join(f"<th>{escape(str(name))}</th>" for name in shown.columns)
-        rows = []
-        for label, row in zip(shown.index, shown.itertuples(index=False), strict=True):
-            cells = "" if plain_index else f"<th>{escape(str(label))}</th>"
-            cells += "".join(f"<td>{escape(str(value))}</td>" for value in row)
-            rows.append(f"<tr>{cells}</tr>")
+        index = [] if isinstance(self.index, pd.RangeIndex) else [str(self.index.name or "")]
+        names = [*index, *map(str, shown.columns)]
+        sides = ["left"] * len(index)
+        sides += [_side(self.iloc[:, j]) for j in range(self.shape[1])]
+        rows = [_html_row("th", names, sides)]
+        for label, row in zip(shown.index, shown.itertuples(index=False, name=None), strict=True):
+            rows.append(_html_row("td", [*([str(label)] if index else []), *row], sides))
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         return (
-            f"<table>{caption}<thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>{notes}"
+            f"<table>{caption}<thead>{rows[0]}</thead><tbody>{''.join(rows[1:])}</tbody></table>"
+            f"{notes}"
         )
+
+
+def _side(values: pd.Series) -> str:
+    texts = [value for value in values if isinstance(value, str) and value]
+    return "left" if texts else "right"
+
+
+def _html_row(tag: str, cells: Sequence[object], sides: Sequence[str]) -> str:
+    inside = "".join(
+        f'<{tag} style="text-align: {side}">{escape(str(cell))}</{tag}>'
+        for cell, side in zip(cells, sides, strict=True)
+    )
+    return f"<tr>{inside}</tr>"
 
 
 def _dedent(body: str) -> list[str]:
@@ -113,24 +152,71 @@ def _dedent(body: str) -> list[str]:
     return [line[margin:].rstrip() for line in lines]
 
 
-def _format(value: Any, column: str, digits: int) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA:
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def _column(values: list[Any], name: str, digits: int, places: int | None = None) -> list[str]:
+    """Return one column as strings: its floats with the same number of decimals."""
+    numbers = Table._numbers(values)
+    finite = [value for value in numbers if np.isfinite(value)]
+    if name in _P_COLUMNS:
+        rule = "p"
+    elif name in _T_COLUMNS:
+        rule = ".3f" if max(map(abs, finite), default=0) < 1e6 else ".3e"
+    elif name in _LIKELIHOOD_COLUMNS:
+        rule = ".2f"
+    elif name in _DF_COLUMNS:
+        rule = ".0f" if all(abs(value - round(value)) < 0.005 for value in finite) else ".2f"
+    else:
+        if name not in _SUMMARIES:  # a label, such as the covariate values of at=
+            places = next((k for k in range(_MOST) if _exact(finite, k)), None)
+        if places is None:
+            places = _places(finite, digits)
+        rule = f".{digits - 1}e" if places is None else f".{places}f"
+    return [_format(value, rule, digits) for value in values]
+
+
+def _exact(values: Sequence[float], places: int) -> bool:
+    return all(abs(value - round(value, places)) <= 1e-12 * abs(value) for value in values)
+
+
+def _places(values: Iterable[float], digits: int = 4) -> int | None:
+    """Return the decimals that suit a column of estimates, or None for powers of ten.
+
+    The median magnitude shows `digits` significant digits, the smallest at least two, as long as
+    six decimals suffice; values that are zero but for rounding do not count.
+    """
+    sizes = [abs(value) for value in values if np.isfinite(value)]
+    largest = max(sizes, default=0.0)
+    sizes = [size for size in sizes if size > 1e-12 * largest]
+    if not sizes:
+        return digits - 1
+    if largest >= 1e9 or largest < 1e-5:
+        return None
+    wanted = digits - 1 - _power(float(np.exp(np.median(np.log(sizes)))))
+    return min(max(wanted, 1 - _power(min(sizes)), 0), _MOST)
+
+
+def _power(size: float) -> int:
+    """Return the power of ten of the first digit, once rounded to four."""
+    return int(f"{size:.3e}".split("e")[1])
+
+
+def _format(value: Any, rule: str, digits: int) -> str:
+    if value is None or value is pd.NA or value is pd.NaT:
         return ""
-    if isinstance(value, (bool, np.bool_)):
-        return str(value)
-    if isinstance(value, (int, np.integer)):
-        return str(value)
     if not isinstance(value, (float, np.floating)):
         return str(value)
+    if np.isnan(value):
+        return ""
     if np.isinf(value):
         return "inf" if value > 0 else "-inf"
-    if column in _P_COLUMNS:
+    if rule == "p":
         return "<0.0001" if value < 0.00005 else f"{value:.4f}"
-    if column in _DF_COLUMNS:
-        return f"{value:.2f}".rstrip("0").rstrip(".")
-    if column in _T_COLUMNS:
-        return f"{value:.3f}" if abs(value) < 1e6 else f"{value:.4g}"
-    return significant(value, digits)
+    text = f"{value:{rule}}"
+    if rule.endswith("f") and abs(value) > 1e-12 and not any(c in "123456789" for c in text):
+        return f"{value:.{digits - 3 if digits > 3 else 0}e}"  # too small for the decimals
+    return text.lstrip("-") if text.startswith("-") and not any(c in "123456789" for c in text) else text
 
 
 def significant(value: float, digits: int = 4) -> str:

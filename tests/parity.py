@@ -37,8 +37,8 @@ def load(name: str) -> dict:
 
 def frame(name: str, reference: dict) -> pd.DataFrame:
     """Return the data of an entry with R's factor levels."""
-    if name in reference.get("datasets", {}):
-        factors = reference["datasets"][name]["factors"]
+    if name.startswith("cases/extra_"):
+        factors = reference["levels"][name]
         text = dict.fromkeys(factors, str)
         data = pd.read_csv(HERE / f"{name}.csv", dtype=text, keep_default_na=True)
         return data.assign(**{c: pd.Categorical(data[c], v) for c, v in factors.items()})

@@ -61,16 +61,14 @@ def test_every_expression_belongs_to_a_number():
     assert ours == expected
 
 
+@pytest.mark.filterwarnings("ignore:10 of 40 rows:mixedteach.MixedTeachWarning")
 def test_each_group_runs_by_itself_as_printed(groups):
     for group in groups:
         names = {}
-        exec("import mixedteach as mt\n", names)
-        for c in group.comparisons:
-            assert c.expression
-        if "missing" not in group.section:
-            exec(group.code, names)
-            value = eval(group.comparisons[0].expression, names)
-            assert float(value) == group.comparisons[0].value
+        exec("import mixedteach as mt\n" + group.code, names)
+        assert [float(eval(c.expression, names)) for c in group.comparisons] == [
+            c.value for c in group.comparisons
+        ]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +116,7 @@ def test_a_number_that_differs(altered, capsys):
 def test_quiet(altered, capsys):
     assert main(["reproduce", "--quiet"]) == 0
     assert capsys.readouterr().out == "113 of 113 numbers agree\n"
-    assert main(["reproduce", "--quiet", "--numbers", altered("tablet variance", "0.0894")]) == 1
+    assert main(["reproduce", "--quiet", "--numbers", altered("tablet variance", "0.0899")]) == 1
     out = capsys.readouterr().out
     assert "mixed model: lmer(" in out
     assert "tablet variance" in out

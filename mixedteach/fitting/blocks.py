@@ -98,6 +98,7 @@ class Moments:
         self.nb = sum(self._width(t) for t in self.border)
         self._codes = codes
         self.S = self._border_gram(K, codes, bases)
+        self.border_diagonal = np.diag(self.S)[: self.nb].copy()
         self.buckets: list[_Bucket] = []
         self._place: dict[int, tuple[Array, Array]] = {}
         if self.inside:

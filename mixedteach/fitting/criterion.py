@@ -18,6 +18,7 @@ Variance Components, section 6.6, for the derivatives in the variances.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,12 +27,19 @@ from mixedteach.fitting.blocks import Moments, Pieces
 Array = np.ndarray
 
 
+@lru_cache(maxsize=64)
+def _lower(k: int) -> tuple[Array, Array]:
+    """Rows and columns of a lower triangle, a column at a time."""
+    columns, rows = np.triu_indices(k)
+    return rows, columns
+
+
 def factors(theta: Array, sizes: list[int]) -> list[Array]:
     """Return Lambda of each term, k x k lower triangular, from theta."""
     out, start = [], 0
     for k in sizes:
         factor, length = np.zeros((k, k)), k * (k + 1) // 2
-        factor.T[np.triu_indices(k)] = theta[start : start + length]
+        factor[_lower(k)] = theta[start : start + length]
         out.append(factor)
         start += length
     return out
@@ -39,7 +47,7 @@ def factors(theta: Array, sizes: list[int]) -> list[Array]:
 
 def theta_of(lambdas: list[Array]) -> Array:
     """Return theta, the lower triangles column by column."""
-    return np.concatenate([factor.T[np.triu_indices(len(factor))] for factor in lambdas])
+    return np.concatenate([factor[_lower(len(factor))] for factor in lambdas])
 
 
 def jacobian(theta: Array, sizes: list[int]) -> tuple[Array, Array]:
@@ -108,6 +116,8 @@ class Criterion:
 
     def D(self, theta: Array) -> list[Array]:
         """Return the relative covariance matrices Lambda Lambda' of the terms."""
+        if self.scalar:
+            return list((theta * theta).reshape(-1, 1, 1))
         return [factor @ factor.T for factor in factors(theta, self.moments.sizes)]
 
     def value(self, theta: Array) -> float:

@@ -14,6 +14,7 @@ Newton's method with a modified Hessian.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,7 +140,12 @@ def descend(
     `criterion` is anything with ``df`` and ``at(theta)``; what ``at`` returns has ``theta``,
     ``value``, ``gradient`` and ``hessian``.
     """
-    state = criterion.at(theta)
+    state = _evaluate(criterion, theta)
+    if state is None:
+        raise FitError(
+            "The deviance cannot be computed in double precision: the scales of the columns or of "
+            "the variances are too far apart. Centre or rescale the covariates."
+        )
     path.append((state.theta, state.value))
     for _ in range(200):
         step = np.zeros_like(theta)
@@ -153,17 +159,18 @@ def descend(
         step *= min(1.0, 2.0 * reach / longest) if longest > 0 else 1.0
         promised = -float(state.gradient @ step)
         if promised < 1e-13 * max(1.0, criterion.df):
-            # the last full step costs one evaluation and squares the error
-            polished = criterion.at(state.theta + step)
-            if np.isfinite(polished.value) and polished.value <= state.value + 1e-9:
+            if np.abs(state.gradient[free]).max(initial=0.0) < 1e-11 * max(1.0, criterion.df):
+                return state
+            # one more full step costs one evaluation and squares the error
+            polished = _evaluate(criterion, state.theta + step)
+            if polished is not None and polished.value <= state.value + 1e-9:
                 better = np.abs(polished.gradient).sum() <= np.abs(state.gradient).sum()
                 return polished if better else state
             return state
         for _ in range(50):
-            trial = criterion.at(state.theta + step)
-            if np.isfinite(trial.value) and trial.value <= state.value - 1e-4 * promised:
-                break
-            if np.isfinite(trial.value) and promised < 1e-8 and trial.value <= state.value + 1e-10:
+            trial = _evaluate(criterion, state.theta + step)
+            allowed = -1e-4 * promised if promised >= 1e-8 else 1e-10
+            if trial is not None and trial.value <= state.value + allowed:
                 break
             step *= 0.4
             promised *= 0.4
@@ -179,26 +186,43 @@ def descend(
     return state
 
 
+def _evaluate(criterion: Criterion, theta: Array) -> State | None:
+    """Return the criterion at theta, or None where it is infinite or cannot be computed."""
+    try:
+        state = criterion.at(theta)
+    except np.linalg.LinAlgError:
+        return None
+    return state if np.isfinite(state.value) else None
+
+
 def _settle(
     criterion: Criterion, state: State, on_diagonal: Array, path: list[tuple[Array, float]]
 ) -> State:
     """Set vanishing standard deviations to zero exactly, and leave false zeros."""
-    for _ in range(4 * len(state.theta)):
-        small = on_diagonal & (np.abs(state.theta) < 0.05) & (state.theta != 0)
-        moved = False
-        for j in sorted(np.flatnonzero(small), key=lambda i: abs(state.theta[i])):
-            theta = state.theta.copy()
-            theta[j] = 0.0
-            trial = descend(criterion, theta, theta != 0, [])
-            if trial.value <= state.value + 1e-10 * max(1.0, abs(state.value)) and (
-                trial.hessian[j, j] >= 0
-            ):
-                state, moved = trial, True
+    for _ in range(2 * len(state.theta)):
+        small = np.flatnonzero(on_diagonal & (np.abs(state.theta) < 0.05) & (state.theta != 0))
+        # all of them at once if that is no worse, else the smallest first
+        choices = [small] if len(small) else []
+        choices += [[j] for j in small[np.argsort(np.abs(state.theta[small]))]] * (len(small) > 1)
+        for choice in choices:
+            trial = _at_zero(criterion, state, choice)
+            if trial is not None:
+                state = trial
                 path.append((state.theta, state.value))
                 break
-        if not moved:
+        else:
             return _leave_false_zero(criterion, state, on_diagonal, path)
     return state
+
+
+def _at_zero(criterion: Criterion, state: State, choice: Sequence[int]) -> State | None:
+    """Return the optimum with the chosen entries at zero, if the deviance allows it there."""
+    theta = state.theta.copy()
+    theta[choice] = 0.0
+    trial = descend(criterion, theta, theta != 0, [])
+    no_worse = trial.value <= state.value + 1e-10 * max(1.0, abs(state.value))
+    stays = all(trial.hessian[j, j] >= 0 for j in choice)
+    return trial if no_worse and stays else None
 
 
 def _leave_false_zero(

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mixedteach.errors import InferenceError, did_you_mean, listed
+from mixedteach.errors import one_of
 from mixedteach.inference.distributions import t_pvalue, t_quantile, tukey_pvalue, tukey_quantile
 
 Array = np.ndarray
@@ -46,12 +46,7 @@ class Plan:
 def plan(adjust: str, family: str | None, k: int, sizes: Sequence[int]) -> Plan:
     """Decide how a family is adjusted; Tukey falls back to Sidak where it does not apply."""
     name = adjust.strip().lower() if isinstance(adjust, str) else adjust
-    if name not in METHODS:
-        shown = f"'{adjust}'" if isinstance(adjust, str) else repr(adjust)
-        raise InferenceError(
-            f"{shown} is no adjustment; choose one of {listed(METHODS)}."
-            + (did_you_mean(name, METHODS) if isinstance(adjust, str) else "")
-        )
+    one_of(name, METHODS, "an adjustment")
     tests = max(sizes, default=0)
     notes = []
     if tests <= 1 and name != "none":

@@ -28,7 +28,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mixedteach.errors import InferenceError
+from mixedteach.errors import InferenceError, shown
 from mixedteach.inference.distributions import f_pvalue
 from mixedteach.inference.functions import FTest, Model
 from mixedteach.table import Table
@@ -49,9 +49,11 @@ def anova_table(
     model: Model, type: int | str = 3, ddf: str | None = None, intercept: bool = False
 ) -> Table:
     """Return the F tests of the fixed terms; see :meth:`mixedteach.model.MixedModel.anova`."""
-    if type not in TYPES:
+    if hasattr(type, "formula_text"):
+        raise InferenceError("anova() is of one model: write compare(m0, m1) to compare two.")
+    if not isinstance(type, (int, str)) or isinstance(type, bool) or type not in TYPES:
         raise InferenceError(
-            f"type={type!r} is no type of ANOVA; choose 1 (sequential), 2 or 3, or 'marginal'."
+            f"type={shown(type)} is not a type of ANOVA: choose 1 (sequential), 2, 3 or 'marginal'."
         )
     kind = TYPES[type]
     method = model.method(ddf)
@@ -74,7 +76,7 @@ def anova_table(
         mean_sq = (F / test.scaling) * model.scale
         rows.append((mean_sq * q, mean_sq, q, den, F, f_pvalue(F, q, den)))
     if intercept and () not in hypotheses:
-        raise InferenceError("The model has no intercept to test; leave out intercept=True.")
+        raise InferenceError("The model has no intercept to test: leave intercept=True out.")
     table = pd.DataFrame(
         rows, columns=["sum_sq", "mean_sq", "num_df", "den_df", "F", "p"],
         index=pd.Index(labels, name="term"),

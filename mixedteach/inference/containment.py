@@ -24,6 +24,7 @@ from copy import copy
 
 import numpy as np
 
+from mixedteach.fitting.blocks import Moments
 from mixedteach.formula import FixedDesign, RandomTerm
 from mixedteach.inference.functions import FTest, wald
 
@@ -137,13 +138,9 @@ def _by_rank(
     random: Sequence[RandomTerm],
 ) -> tuple[Array, dict[tuple[str, ...], float]]:  # fmt: skip
     pieces = [(set(term.bar.group), term) for term in random]
-    columns = [X] + [_indicator(term) for term in random]
-    full = _rank(np.hstack(columns))
+    full = _rank(X, random)
     rest = len(X) - full
-    adds = [
-        full - _rank(np.hstack([c for j, c in enumerate(columns) if j != i + 1]))
-        for i in range(len(random))
-    ]
+    adds = [full - _rank(X, [*random[:i], *random[i + 1 :]]) for i in range(len(random))]
     terms: dict[tuple[str, ...], float] = {}
     by_column = np.full(X.shape[1], float(rest))
     for name, where in positions.items():
@@ -165,14 +162,26 @@ def _effect_variables(term: RandomTerm) -> set[str]:
     return {v for c in term.design.components.values() for v in c.variables}
 
 
-def _indicator(term: RandomTerm) -> Array:
-    n, k = term.basis.shape
-    Z = np.zeros((n, term.groups, k))
-    Z[np.arange(n), term.codes] = term.basis
-    return Z.reshape(n, -1)
+def _rank(X: Array, random: Sequence[RandomTerm]) -> int:
+    """Return rank [X Z] without forming Z.
+
+    Component by component, rank [Z_c K] = rank A_c + rank of what is left of K after projection on
+    Z_c; K holds X and the crossed factors (see :class:`mixedteach.fitting.blocks.Moments`).
+    """
+    moments = Moments(
+        X / _length(X),
+        [term.codes for term in random],
+        [term.basis / _length(term.basis) * np.sqrt(len(X)) for term in random],
+        [term.groups for term in random],
+    )
+    size = np.concatenate([moments.border_diagonal, np.ones(moments.w)])
+    root = np.sqrt(np.where(size > 0, size, 1.0))
+    rank = int((np.linalg.eigvalsh(moments.S / np.outer(root, root)) > 1e-9).sum())
+    for bucket in moments.buckets:
+        values = np.linalg.eigvalsh(bucket.A)
+        rank += bucket.copies * int((values > 1e-9 * values.max()).sum())
+    return rank
 
 
-def _rank(columns: Array) -> int:
-    scale = np.sqrt(np.einsum("ij,ij->j", columns, columns))
-    scaled = columns / np.where(scale > 0, scale, 1.0)
-    return int((np.linalg.eigvalsh(scaled.T @ scaled) > 1e-9).sum())
+def _length(columns: Array) -> Array:
+    return np.maximum(np.sqrt(np.einsum("ij,ij->j", columns, columns)), 1e-300)

@@ -6,7 +6,6 @@ integer coefficients, as tables print them (and R's emmeans uses).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import lcm
@@ -15,8 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixedteach.errors import InferenceError, MixedTeachWarning, did_you_mean, listed
-from mixedteach.inference.functions import LinearFunctions, _groups, linear_functions
+from mixedteach.errors import InferenceError, listed, one_of, shown, warn
+from mixedteach.inference.functions import (
+    LinearFunctions,
+    _groups,
+    check_weights,
+    linear_functions,
+)
 
 Array = np.ndarray
 Weights = dict[str, Array]
@@ -85,22 +89,28 @@ def _row_names(functions: LinearFunctions, by: Sequence[str]) -> list[str]:
 def _kind(method: Any) -> str:
     if isinstance(method, Mapping):
         return "custom"
-    name = _ALIASES.get(method, method)
-    if name in KINDS:
-        return name
-    shown = f"'{method}'" if isinstance(method, str) else repr(method)
+    if isinstance(method, str):
+        return one_of(_ALIASES.get(method, method), KINDS, "a kind of contrast")
     raise InferenceError(
-        f"{shown} is no kind of contrast; choose one of {listed(KINDS)} or give a dict "
-        "{label: weights}." + (did_you_mean(method, KINDS) if isinstance(method, str) else "")
+        f"{shown(method)} is not a kind of contrast: give its name, such as 'pairwise', or a dict "
+        "of labels and weights, such as {'first - second': [1, -1]}."
     )
 
 
 def _weights(kind: str, method: Any, names: list[str], ref: Any) -> Weights:
     m = len(names)
     if kind == "custom":
+        if not method:
+            raise InferenceError(
+                "The dict of contrasts is empty: give labels and weights, such as "
+                "{'first - second': [1, -1]}."
+            )
         return {str(label): _custom(str(label), w, names) for label, w in method.items()}
     if m < 2:
-        raise InferenceError(f"There is only one mean, '{names[0]}': nothing to compare it with.")
+        raise InferenceError(
+            f"There is only one mean, '{names[0]}', and nothing to compare it with: ask for the "
+            "means of at least two levels."
+        )
     unit = np.eye(m)
     if kind == "pairwise":
         return {
@@ -124,7 +134,9 @@ def _weights(kind: str, method: Any, names: list[str], ref: Any) -> Weights:
     base = 0
     if ref is not None:
         if str(ref) not in names:
-            raise InferenceError(f"ref={ref!r} is none of the levels {listed(names)}.")
+            raise InferenceError(
+                f"ref={shown(ref)} is not one of the means: choose {listed(names, last='or')}."
+            )
         base = names.index(str(ref))
     return {
         f"{_wrap(names[i])} - {_wrap(names[base])}": unit[i] - unit[base]
@@ -137,18 +149,11 @@ def _wrap(name: str) -> str:
 
 
 def _custom(label: str, weights: Any, names: list[str]) -> Array:
-    values = np.atleast_1d(np.asarray(weights, float))
-    if values.shape != (len(names),):
-        raise InferenceError(
-            f"The contrast '{label}' has {values.size} weights, but there are {len(names)} means: "
-            f"{listed(names)}."
-        )
+    values = check_weights(label, weights, names, "means")
     if abs(values.sum()) > 1e-8 * max(1.0, np.abs(values).max()):
-        warnings.warn(
-            f"The weights of '{label}' sum to {values.sum():g}, not 0: the result is no comparison "
-            "of means but depends on their overall size.",
-            MixedTeachWarning,
-            stacklevel=5,
+        warn(
+            f"The weights of '{label}' sum to {values.sum():g}, not 0: the result is not a "
+            "comparison of means but depends on their overall size."
         )
     return values
 

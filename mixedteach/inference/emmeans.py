@@ -12,15 +12,16 @@ Source: Searle, Speed and Milliken (1980), The American Statistician 34, 216-221
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mixedteach.errors import InferenceError, did_you_mean, listed
-from mixedteach.formula import is_numeric
+from mixedteach.errors import InferenceError, did_you_mean, listed, one_of, shown
+from mixedteach.formula import as_factor, is_numeric
 from mixedteach.inference.functions import LinearFunctions, Model, linear_functions
 from mixedteach.table import significant
 
@@ -39,16 +40,12 @@ def emmeans(
     adjust: str = "none",
 ) -> LinearFunctions:
     """Return estimated marginal means; see :meth:`mixedteach.model.MixedModel.emmeans`."""
-    wanted, given = _names(specs, by)
+    wanted, given = _names(model, specs, by)
     variables = grid_variables(model, at)
     _check(model, [*wanted, *given], variables, at)
-    if weights not in ("equal", "proportional"):
-        raise InferenceError(
-            f"weights={weights!r}: choose 'equal' (every cell counts alike) or 'proportional' "
-            "(as often as in the data)."
-        )
+    one_of(weights, ("equal", "proportional"), "a way to weight the cells")
     factors = {name: values for name, values in variables.items() if len(values) > 1}
-    parents = nesting(model, list(factors))
+    parents = nesting(model, [name for name in factors if is_factor(model, name)])
     wanted += [p for name in [*wanted, *given] for p in parents.get(name, ())
                if p not in [*wanted, *given]]  # fmt: skip
     wanted = list(dict.fromkeys(wanted))
@@ -88,29 +85,59 @@ def emmeans(
     )
 
 
-def _names(specs: Any, by: Any) -> tuple[list[str], list[str]]:
-    if isinstance(specs, str):
-        left, _, right = specs.partition("|")
-        specs = [part for part in _pieces(left)]
-        if right.strip():
+def _names(model: Model, specs: Any, by: Any) -> tuple[list[str], list[str]]:
+    """Read what the means are of, and what they are grouped by."""
+    if isinstance(specs, str) and "~" in specs:
+        if specs.split("~")[0].strip():
+            raise InferenceError(
+                f"'{specs}' is the syntax of R: name the factor alone, and compare its means with "
+                ".pairs()."
+            )
+        specs = specs.split("~", 1)[1]
+    known = _known(model)
+    if isinstance(specs, str) and specs.strip() not in known:
+        left, *right = re.split(r"\|(?=(?:[^`]*`[^`]*`)*[^`]*$)", specs, maxsplit=1)
+        if right and right[0].strip():
             if by is not None:
-                raise InferenceError(f"'{right.strip()}' and by={by!r} both say what to group by.")
-            by = _pieces(right)
-    if isinstance(by, str):
-        by = _pieces(by)
-    wanted, given = list(specs), list(by or [])
+                raise InferenceError(
+                    f"'{specs}' and by={shown(by)} both say what to group by: leave one out."
+                )
+            by = right[0]
+        specs = left
+    wanted, given = _pieces(specs, "The first argument of emmeans()", known), []
+    if by is not None:
+        given = _pieces(by, "by=", known)
     if not wanted:
-        raise InferenceError("emmeans needs the name of at least one factor.")
+        raise InferenceError("emmeans() needs the name of a factor, as in emmeans('method').")
     both = [name for name in wanted if name in given]
     if both:
-        raise InferenceError(f"'{both[0]}' cannot be both compared and grouped by.")
-    return list(dict.fromkeys(wanted)), given
+        raise InferenceError(
+            f"The means of '{both[0]}' cannot also be grouped by '{both[0]}': leave one out."
+        )
+    return wanted, given
 
 
-def _pieces(text: str) -> list[str]:
-    for sign in ("*", "+", ":", ","):
-        text = text.replace(sign, " ")
-    return text.split()
+def _known(model: Model) -> dict[str, str]:
+    """Return the names by which variables may be called, C(width) and `my width` among them."""
+    known = {}
+    for component in model.design.components.values():
+        for name in component.variables:
+            known |= {name: name, f"`{name}`": name}
+        if len(component.variables) == 1:
+            known[component.name] = component.variables[0]
+    return known
+
+
+def _pieces(names: Any, what: str, known: Mapping[str, str]) -> list[str]:
+    if isinstance(names, str):
+        text = names.strip()
+        names = [text] if text in known else re.findall(r"`[^`]*`|[^\s*+:,`]+", text)
+    elif not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
+        raise InferenceError(
+            f"{what} must be the name of a factor, such as 'method', or a list of names, not "
+            f"{shown(names)}."
+        )
+    return list(dict.fromkeys(known.get(name.strip(), name.strip("` ")) for name in names))
 
 
 def grid_variables(model: Model, at: Mapping[str, Any] | None = None) -> dict[str, list[Any]]:
@@ -125,16 +152,47 @@ def grid_variables(model: Model, at: Mapping[str, Any] | None = None) -> dict[st
             if component.is_factor and component.call is None:
                 out[name] = list(component.levels)
             elif component.is_factor or not is_numeric(frame[name]):
-                out[name] = sorted(frame[name].unique().tolist())
+                out[name] = list(as_factor(name, frame[name]).levels)
             elif name not in out:
                 out[name] = [float(frame[name].mean())]
+    if at is not None and not isinstance(at, Mapping):
+        raise InferenceError(
+            f"at={shown(at)} must be a dict of variables and values, as in at={{'age': [8, 12]}}."
+        )
     for name, values in (at or {}).items():
         if name not in out:
             raise InferenceError(
-                f"at= names '{name}', which is not in the fixed effects." + did_you_mean(name, out)
+                f"at= names {shown(name)}, which is not in the fixed effects."
+                + did_you_mean(name, out)
             )
-        out[name] = list(np.atleast_1d(np.asarray(values, dtype=object)))
+        single = isinstance(values, str) or not isinstance(values, Iterable)
+        out[name] = _chosen(name, [values] if single else list(values), out[name], model)
     return out
+
+
+def _chosen(name: str, values: list[Any], usual: list[Any], model: Model) -> list[Any]:
+    """Check the values that at= gives for a variable: levels, or finite numbers."""
+    if not values:
+        raise InferenceError(f"at= gives no value for '{name}': give at least one.")
+    if is_factor(model, name):
+        levels = {level: level for level in usual} | {str(level): level for level in usual}
+        for value in values:
+            if not isinstance(value, Hashable) or value not in levels:
+                raise InferenceError(
+                    f"at= names {shown(value)}, which is not a level of '{name}': choose "
+                    f"{listed(usual, last='or')}."
+                )
+        return [levels[value] for value in values]
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        numbers = [np.nan]
+    if not np.isfinite(numbers).all():
+        raise InferenceError(
+            f"at= gives {shown(values)} for the covariate '{name}': give finite numbers, as in "
+            f"at={{'{name}': [{significant(usual[0])}]}}."
+        )
+    return values
 
 
 def is_factor(model: Model, name: str) -> bool:
@@ -152,17 +210,28 @@ def _check(
     factors = [name for name in variables if is_factor(model, name)]
     for name in names:
         if name not in variables:
-            where = model.formula_text
-            raise InferenceError(
-                f"'{name}' is no factor of the fixed effects in '{where}'."
-                + did_you_mean(name, factors)
-            )
+            raise InferenceError(_no_factor(model, name, factors))
         if name not in factors and name not in (at or {}):
             mean = significant(variables[name][0])
             raise InferenceError(
-                f"'{name}' is a covariate and has no levels to average over. Say at which values, "
-                f"as in at={{'{name}': [{mean}]}}, or fit it as a factor with C({name})."
+                f"'{name}' is a covariate and has no levels: say at which values, as in "
+                f"at={{'{name}': [{mean}]}}, or fit it as a factor with C({name})."
             )
+
+
+def _no_factor(model: Model, name: str, factors: Sequence[str]) -> str:
+    """Say why there are no means of that name."""
+    random = getattr(model, "random", [])
+    if any(name in term.bar.group or name == term.label for term in random):
+        return (
+            f"'{name}' is a grouping factor, and means are estimated for fixed effects only: "
+            "look at .random_effects, or add it to the fixed effects."
+        )
+    if any(name in term.bar.effects.variables() for term in random):
+        return f"'{name}' is only in the random effects: add it to the fixed effects as well."
+    return f"'{name}' is not a factor of the fixed effects." + (
+        did_you_mean(name, factors) or " They have none."
+    )
 
 
 def nesting(model: Model, factors: Sequence[str]) -> dict[str, list[str]]:

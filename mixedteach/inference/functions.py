@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from mixedteach.errors import InferenceError, did_you_mean, listed
+from mixedteach.errors import (
+    InferenceError,
+    check_level,
+    explains_arguments,
+    listed,
+    one_of,
+    shown,
+)
 from mixedteach.inference import adjust as adjustment
-
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
@@ -69,20 +75,38 @@ def ddf_name(ddf: str, offered: Sequence[str]) -> str:
     """Return the canonical name of a df method, or say which exist."""
     if isinstance(ddf, str):
         name = ddf.strip().lower().replace("_", "-").replace(" ", "-")
-        name = {"kr": "kenward-roger", "kenwardroger": "kenward-roger", "inner-outer": "containment"}.get(
-            name, name
-        )
+        aliases = {"kr": "kenward-roger", "kenwardroger": "kenward-roger",
+                   "inner-outer": "containment"}  # fmt: skip
+        name = aliases.get(name, name)
         if name in offered:
             return name
         if name in DDF_METHODS:
             raise InferenceError(
-                f"ddf='{name}' does not apply to this model; choose one of {listed(offered)}."
+                f"The df method '{name}' does not apply to this model: choose "
+                f"{listed(offered, last='or')}."
             )
-    shown = f"'{ddf}'" if isinstance(ddf, str) else repr(ddf)
-    raise InferenceError(
-        f"{shown} is no df method; choose one of {listed(offered)}."
-        + (did_you_mean(ddf, offered) if isinstance(ddf, str) else "")
-    )
+    return one_of(ddf, offered, "a df method")
+
+
+def check_weights(label: Any, weights: Any, names: Sequence[Any], what: str) -> Array:
+    """Return one number for each of `names` (``means``, ``coefficients``), or say what is wrong."""
+    try:
+        values = np.asarray(weights, float)
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if values.size and not np.isfinite(values).all():
+        raise InferenceError(
+            f"The weights of '{label}' must be numbers, one for each of the {what} "
+            f"{listed(names)}, not {shown(weights)}."
+        )
+    if values.shape != (len(names),):
+        raise InferenceError(
+            f"'{label}' has {values.size} weight{'' if values.size == 1 else 's'}, but there are "
+            f"{len(names)} {what}: {listed(names)}."
+        )
+    if not values.any():
+        raise InferenceError(f"The weights of '{label}' are all zero: there is nothing to estimate.")
+    return values
 
 
 class PlainMethod:
@@ -133,6 +157,7 @@ class LinearFunctions(Table):
 
     # -- comparing -----------------------------------------------------------------------------
 
+    @explains_arguments(hints={"by": "give it to emmeans()"})
     def pairs(self, adjust: str = "tukey", reverse: bool = False) -> LinearFunctions:
         """Compare all pairs of rows, within each `by` group.
 
@@ -161,7 +186,10 @@ class LinearFunctions(Table):
 
         return contrast(self, "revpairwise" if reverse else "pairwise", adjust)
 
-    def contrast(self, method: Any = "pairwise", adjust: str | None = None, **kwargs: Any) -> LinearFunctions:
+    @explains_arguments(hints={"reference": "write ref='level'", "by": "give it to emmeans()"})
+    def contrast(
+        self, method: Any = "pairwise", adjust: str | None = None, *, ref: Any = None
+    ) -> LinearFunctions:
         """Form contrasts of the rows, within each `by` group.
 
         Parameters
@@ -174,8 +202,8 @@ class LinearFunctions(Table):
         adjust : {'tukey', 'sidak', 'bonferroni', 'holm', 'none'}, optional
             By default Tukey for pairs, Sidak for comparisons with a reference, effects and
             consecutive differences, none for polynomial and custom contrasts.
-        **kwargs
-            ``ref``: the reference level.
+        ref : optional
+            The reference level, for ``'reference'``.
 
         Returns
         -------
@@ -190,7 +218,7 @@ class LinearFunctions(Table):
         """
         from mixedteach.inference.contrasts import contrast
 
-        return contrast(self, method, adjust, **kwargs)
+        return contrast(self, method, adjust, ref)
 
     def conf_int(self, level: float = 0.95, adjust: str | None = None) -> LinearFunctions:
         """Return the same rows with intervals of another level or adjustment."""
@@ -231,8 +259,7 @@ def linear_functions(
     family : {'pairs', 'other'}
         What is compared; Tukey's adjustment needs all pairs of `k` means.
     """
-    if not (isinstance(level, (int, float)) and 0 < level < 1):
-        raise InferenceError(f"level={level!r} must lie between 0 and 1, as 0.95 does.")
+    level = check_level(level)
     method = model.method(ddf)
     if means and hasattr(method, "for_means"):
         method = method.for_means()

@@ -126,7 +126,16 @@ fit_lmer <- function(formula, data, REML = TRUE, ctl = "control") {
 # ---- small helpers -----------------------------------------------------------
 
 quiet <- function(expr) suppressMessages(suppressWarnings(expr))
-attempt <- function(expr) tryCatch(quiet(expr), error = function(e) NULL)
+# NULL where R fails, and also where lmerTest falls back from Kenward-Roger to
+# Satterthwaite with a mere warning.
+attempt <- function(expr) {
+  fallback <- FALSE
+  result <- tryCatch(suppressMessages(withCallingHandlers(expr, warning = function(w) {
+    if (grepl("Unable to compute Kenward", conditionMessage(w))) fallback <<- TRUE
+    invokeRestart("muffleWarning")
+  })), error = function(e) NULL)
+  if (fallback) NULL else result
+}
 
 rows <- function(table, first = "term") {   # a table whose row names are terms
   if (is.null(table)) return(NULL)
@@ -151,10 +160,45 @@ as_list <- function(x) as.list(x)
 
 # ---- one lmer model ----------------------------------------------------------
 
+# lmerTest takes eigen() of L V L' without saying that it is symmetric. When
+# rounding hides the symmetry and eigenvalues coincide (balanced interactions),
+# the eigenvectors are not orthogonal and F is off in the fourth digit. Such rows
+# are computed again.
+satterthwaite_F <- function(fit, L) {
+  V <- L %*% fit@vcov_beta %*% t(L)
+  e <- eigen((V + t(V)) / 2, symmetric = TRUE)
+  q <- sum(e$values > 1e-8 * e$values[1])
+  U <- crossprod(e$vectors[, 1:q, drop = FALSE], L)
+  d <- e$values[1:q]
+  nu <- sapply(1:q, function(m) {
+    g <- sapply(fit@Jac_list, function(J) sum(U[m, ] * (J %*% U[m, ])))
+    2 * d[m]^2 / sum(g * (fit@vcov_varpar %*% g))
+  })
+  den <- if (all(abs(diff(nu)) < 1e-8)) mean(nu) else if (any(nu <= 2)) 2 else {
+    expected <- sum(nu / (nu - 2)); 2 * expected / (expected - q) }
+  list(q = q, den = den, F = sum(as.vector(U %*% fixef(fit))^2 / d) / q)
+}
+
+repaired <- function(a, fit) {
+  tests <- lmerTest::show_tests(a)
+  for (term in rownames(a)) {
+    L <- tests[[term]]
+    if (is.null(L) || anyNA(L) || nrow(L) < 2 || !isTRUE(a[term, "NumDF"] > 1)) next
+    r <- satterthwaite_F(fit, L)
+    if (r$q == a[term, "NumDF"] && abs(r$F / a[term, "F value"] - 1) < 1e-6) next
+    message("repaired: ", deparsed(formula(fit)), " : ", term, ": F ", signif(a[term, "F value"], 8),
+            " -> ", signif(r$F, 8), ", df ", signif(a[term, "DenDF"], 8), " -> ", signif(r$den, 8))
+    ms <- r$F * sigma(fit)^2
+    a[term, ] <- list(ms * r$q, ms, r$q, r$den, r$F, pf(r$F, r$q, r$den, lower.tail = FALSE))
+  }
+  a
+}
+
 anova_tables <- function(fit) {
   out <- list()
   for (ddf in c("Satterthwaite", "Kenward-Roger")) for (type in c("I", "II", "III")) {
     a <- attempt(anova(fit, ddf = ddf, type = type))
+    if (!is.null(a) && nrow(a) > 0 && ddf == "Satterthwaite") a <- repaired(a, fit)
     if (!is.null(a) && nrow(a) == 0) a <- list() else if (!is.null(a)) a <- rows(a)
     out[paste(ddf, type)] <- list(a)
   }

@@ -1,0 +1,176 @@
+"""One program in one process: `python worker.py PROGRAM FOLDER` answers requests, a line each.
+
+A request is ``TASK DATA REPEATS``. The answer is ``VALUE MEMORY NUMBERS...``: the last fit's
+log-likelihood (or a df), the peak memory in MB, and the seconds of each repeat; or ``none``.
+worker.R speaks the same way.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP", "OPENBLAS", "MKL", "RAYON", "POLARS_MAX"):
+    os.environ["POLARS_MAX_THREADS" if _name == "POLARS_MAX" else f"{_name}_NUM_THREADS"] = "1"
+
+import itertools
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+
+from models import model
+from programs import PROGRAMS, Program
+
+ENOUGH = 0.3  # seconds: a batch stops after this long
+fresh = itertools.count(1)
+
+
+def times(call: Callable[[], Any], repeats: int) -> tuple[Any, list[float]]:
+    out, seconds, value = 0.0, [], None
+    while len(seconds) < repeats and (not seconds or out < ENOUGH):
+        start = time.perf_counter()
+        value = call()
+        seconds.append(time.perf_counter() - start)
+        out += seconds[-1]
+    return value, seconds
+
+
+def new(formula: str) -> str:
+    """Return the formula as a text that no cache has seen: with other blanks at its end."""
+    return formula + " " * next(fresh)
+
+
+def peak_mb() -> float:
+    try:
+        status = Path("/proc/self/status").read_text()
+        return float(status.split("VmHWM:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def forget_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+
+
+class Worker:
+    def __init__(self, program: Program, folder: Path) -> None:
+        self.program, self.folder = program, folder
+        self.tables: dict[str, Any] = {}
+        self.responses: dict[str, Any] = {}
+        self.refits: dict[str, Any] = {}
+
+    def data(self, name: str) -> Any:
+        if name not in self.tables:
+            path = self.folder / f"{name}.csv"
+            self.tables[name] = self.program.read(path, model(name).factors)
+        return self.tables[name]
+
+    def simulated(self, name: str) -> Any:
+        import numpy as np
+
+        if name not in self.responses:
+            path = self.folder / f"{name}_responses.csv"
+            self.responses[name] = np.loadtxt(path, delimiter=",")  # a row a response
+        return self.responses[name]
+
+    def version(self, name: str, repeats: int) -> str:
+        return self.program.version()
+
+    def cold(self, name: str, repeats: int) -> str:
+        formula, data = model(name).formula, self.data(name)
+
+        def once() -> Any:
+            return self.program.fit(new(formula), data, name)
+
+        seconds = []
+        for _ in range(repeats):
+            self.program.forget()
+            fit, one = times(once, 1)
+            seconds += one
+            if sum(seconds) > ENOUGH:
+                break
+        return self.answer(self.program.loglik(fit), seconds)
+
+    def warm(self, name: str, repeats: int) -> str:
+        formula, data = model(name).formula, self.data(name)
+        fit, seconds = times(lambda: self.program.fit(formula, data, name), repeats)
+        return self.answer(self.program.loglik(fit), seconds)
+
+    def refit(self, name: str, repeats: int) -> str:
+        data, y = self.data(name), self.simulated(name)
+        if name not in self.refits:
+            fit = self.program.fit(model(name).formula, data, name)
+            self.refits[name] = self.program.refitter(fit, data, name)
+        first = self.program.loglik(self.refits[name](y[0]))
+        columns = itertools.cycle(y)
+        _, seconds = times(lambda: self.refits[name](next(columns)), repeats)
+        return self.answer(first, seconds)
+
+    def kr(self, name: str, repeats: int) -> str:
+        data, seconds = self.data(name), []
+        while len(seconds) < repeats and sum(seconds) < ENOUGH:
+            fit = self.program.fit(model(name).formula, data, name)
+            df, one = times(lambda fit=fit: self.program.kenward_roger(fit, data), 1)
+            seconds += one
+        return self.answer(df[-1], seconds)
+
+    def optimum(self, name: str, repeats: int) -> str:
+        """Answer with the log-likelihoods of simulated responses (instead of seconds)."""
+        spec, data = model(name), self.data(name)
+        logliks, edge = [], 0
+        for y in self.simulated(name)[:repeats]:
+            fit = self.program.fit(spec.formula, self.program.with_response(data, spec, y), name)
+            logliks.append(self.program.loglik(fit))
+            try:
+                edge += self.program.on_boundary(fit)
+            except NotImplementedError:
+                pass
+        return self.answer(edge, logliks)
+
+    def size(self, name: str, repeats: int) -> str:
+        formula, data = model(name).formula, self.data(name)
+        self.program.fit(model("tablets").formula, self.data("tablets"), "tablets")  # imports
+        forget_peak()
+        before = peak_mb()
+        fit, seconds = times(lambda: self.program.fit(formula, data, name), 1)
+        memory = peak_mb() - before
+        if seconds[0] < ENOUGH:
+            fit, seconds = times(lambda: self.program.fit(formula, data, name), repeats)
+        return self.answer(self.program.loglik(fit), seconds, memory)
+
+    @staticmethod
+    def answer(value: float, numbers: list[float], memory: float = 0.0) -> str:
+        return " ".join(repr(float(x)) for x in (value, memory, *numbers))
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    answers, sys.stdout = sys.stdout, sys.stderr  # a program may print; only answers go out
+    name, folder = sys.argv[1:]
+    try:
+        worker = Worker(PROGRAMS[name](), Path(folder))
+    except ImportError:
+        print("absent", file=answers, flush=True)
+        return
+    for line in sys.stdin:
+        task, data, repeats = line.split()
+        try:
+            reply = getattr(worker, task)(data, int(repeats))
+        except NotImplementedError:
+            reply = "none"
+        except Exception as error:  # what a peer cannot do is a result, not an end
+            print(f"{name}, {task} {data}: {error!r}", file=sys.stderr)
+            reply = "none"
+        print(reply, file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
