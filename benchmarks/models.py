@@ -26,14 +26,20 @@ TABLETS = Model("content ~ method + (1|tablet)", ("tablet", "method"), {"groups"
 PLANKS = Model(
     "humidity ~ width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)",
     ("plank", "width", "depth"),
-    {"groups": "plank", "vc_formula": {"width": "0 + C(width)", "depth": "0 + C(depth)"}},
+    {
+        "groups": "plank",
+        "re_formula": "1",
+        "vc_formula": {"width": "0 + C(width)", "depth": "0 + C(depth)"},
+    },
 )
 SLEEPSTUDY = Model(
     "Reaction ~ Days + (Days|Subject)", ("Subject",), {"groups": "Subject", "re_formula": "~Days"}
 )
 NESTED = Model(
-    "y ~ x + (1|a/b)", ("a", "b"), {"groups": "a", "vc_formula": {"b": "0 + C(b)"}}
-)  # fmt: skip
+    "y ~ x + (1|a/b)",
+    ("a", "b"),
+    {"groups": "a", "re_formula": "1", "vc_formula": {"b": "0 + C(b)"}},
+)
 CROSSED = Model("y ~ x + (1|subject) + (1|item)", ("subject", "item"))
 
 

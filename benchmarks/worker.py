@@ -1,5 +1,7 @@
 """One program in one process: `python worker.py PROGRAM FOLDER` answers requests, a line each.
 
+run.py starts it, with one thread for everything.
+
 A request is ``TASK DATA REPEATS``. The answer is ``VALUE MEMORY NUMBERS...``: the last fit's
 log-likelihood (or a df), the peak memory in MB, and the seconds of each repeat; or ``none``.
 worker.R speaks the same way.
@@ -7,11 +9,7 @@ worker.R speaks the same way.
 
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP", "OPENBLAS", "MKL", "RAYON", "POLARS_MAX"):
-    os.environ["POLARS_MAX_THREADS" if _name == "POLARS_MAX" else f"{_name}_NUM_THREADS"] = "1"
-
+import contextlib
 import itertools
 import resource
 import sys
@@ -20,8 +18,6 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 from models import model
 from programs import PROGRAMS, Program
@@ -54,10 +50,8 @@ def peak_mb() -> float:
 
 
 def forget_peak() -> None:
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 class Worker:
@@ -129,10 +123,8 @@ class Worker:
         for y in self.simulated(name)[:repeats]:
             fit = self.program.fit(spec.formula, self.program.with_response(data, spec, y), name)
             logliks.append(self.program.loglik(fit))
-            try:
+            with contextlib.suppress(NotImplementedError):
                 edge += self.program.on_boundary(fit)
-            except NotImplementedError:
-                pass
         return self.answer(edge, logliks)
 
     def size(self, name: str, repeats: int) -> str:

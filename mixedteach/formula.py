@@ -29,7 +29,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixedteach.errors import DataError, FormulaError, a_kind, did_you_mean, listed, shown, warn
+from mixedteach.errors import (
+    DataError,
+    FormulaError,
+    a_kind,
+    did_you_mean,
+    listed,
+    shown,
+    warn,
+)
 
 Array = np.ndarray
 TermNames = tuple[str, ...]
@@ -192,8 +200,8 @@ def _check_parentheses(text: str) -> None:
     for quote in re.findall(r"[`'\"]", plain):
         what = "backquote" if quote == "`" else "quotation mark"
         raise FormulaError(
-            f"The formula '{text}' opens a {what} that is never closed: "
-            f"'{text[plain.index(quote) :]}'."
+            f"The formula '{text}' opens a {what} at '{text[plain.index(quote) :]}' and never "
+            "closes it: add the closing one."
         )
     for place, char in enumerate(plain):
         if char == "(":
@@ -204,13 +212,13 @@ def _check_parentheses(text: str) -> None:
             if depth < 0:
                 raise FormulaError(
                     f"The formula '{text}' closes a parenthesis that was never opened, "
-                    f"after '{text[:place].rstrip()}'."
+                    f"after '{text[:place].rstrip()}': take it out."
                 )
             opened.pop()
     if depth:
         raise FormulaError(
-            f"The formula '{text}' opens a parenthesis that is never closed: "
-            f"'{text[opened[-1] :]}'."
+            f"The formula '{text}' opens a parenthesis at '{text[opened[-1] :]}' and never closes "
+            "it: add the closing one."
         )
 
 
@@ -502,13 +510,13 @@ def as_factor(name: str, values: Any, levels: Sequence[Any] | None = None) -> Fa
             values = values.remove_unused_categories()
         return Factor(name, tuple(values.categories), np.asarray(values.codes, np.intp))
     if levels is None:
-        codes, uniques = pd.factorize(values)
+        codes, uniques = pd.factorize(pd.Series(values))  # pandas 2.2 refuses plain .array
         try:
             order = np.argsort(np.asarray(uniques))
         except TypeError:
             order = np.argsort([str(value) for value in uniques])
-        if np.asarray(uniques).dtype == object and len({str(value) for value in uniques}) < len(uniques):
-            texts = [str(value) for value in uniques]
+        texts = [str(value) for value in uniques] if np.asarray(uniques).dtype == object else []
+        if len(set(texts)) < len(texts):
             twice = next(text for text in texts if texts.count(text) > 1)
             raise DataError(
                 f"The column '{name}' has {twice} as a number and as text, two levels of the same "
@@ -523,7 +531,7 @@ def as_factor(name: str, values: Any, levels: Sequence[Any] | None = None) -> Fa
     if -1 in codes:
         strange = shown(_plain(values[codes.index(-1)]))
         raise DataError(
-            f"{strange} is not a level of '{name}' in the fit; its levels are {listed(levels)}."
+            f"{strange} is not a level of '{name}' in the fit: choose {listed(levels, last='or')}."
         )
     return Factor(name, tuple(levels), np.asarray(codes, np.intp))
 
@@ -651,8 +659,8 @@ class Component:
             numbers = np.asarray(values, float)
         except (TypeError, ValueError) as error:
             raise DataError(
-                f"The column '{self.name}' held numbers in the fit, but holds {_kind(values)} here: "
-                "convert it with pd.to_numeric."
+                f"The column '{self.name}' held numbers in the fit, but holds {_kind(values)} "
+                "here: convert it with pd.to_numeric."
             ) from error
         bad = int((~np.isfinite(numbers)).reshape(len(numbers), -1).any(axis=1).sum())
         if bad and self.call is None:
@@ -1085,7 +1093,7 @@ class FixedDesign:
         if frame is None:
             values = {name: component.fitted for name, component in self.components.items()}
         else:
-            values = {name: component.evaluate(frame) for name, component in self.components.items()}
+            values = {name: c.evaluate(frame) for name, c in self.components.items()}
         return self._build(values, len(source), overparametrised=True)
 
     def treatment(self) -> tuple[Array, list[str], dict[TermNames, Array]]:
@@ -1128,7 +1136,7 @@ def aliased_columns(X: Array, tolerance: float = 1e-7) -> list[int]:
     A column is aliased if less than `tolerance` of its length is left after regression on the
     columns before it.
     """
-    n, p = X.shape
+    p = X.shape[1]
     lengths = np.sqrt(np.einsum("ij,ij->j", X, X))
     kept, aliased = list(range(p)), []
     while kept:
@@ -1232,7 +1240,7 @@ def _random_term(bar: Bar, frame: ModelFrame) -> RandomTerm:
 
 
 def _cross(factors: Sequence[Factor]) -> tuple[Array, list[Any]]:
-    """Number the combinations of levels that occur, first factor slowest."""
+    """Give each combination of levels that occurs a number, first factor slowest."""
     if len(factors) == 1:
         return factors[0].codes, list(factors[0].levels)
     flat = np.zeros(len(factors[0].codes), np.intp)

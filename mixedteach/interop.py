@@ -172,18 +172,21 @@ def _group_column(source: _Source, model: Any) -> str:
 
 def _random_effects(source: _Source, model: Any, result: Any, grouping: str) -> list[_Part]:
     """Return the term (effects | groups), or one for each effect if they are independent."""
-    if model.k_re == 0:
-        return []
-    columns, cov = np.asarray(model.exog_re, float), np.asarray(result.cov_re, float)
-    free = np.eye(model.k_re) > 0 if result.freepat is None else result.freepat.cov_re != 0
-    vc_free = np.ones(1) if result.freepat is None else np.asarray(result.freepat.vcomp)
-    if not np.diag(free).all() or not np.all(vc_free):
+    pattern = result.freepat  # 1: estimated, 0: held fixed
+    held = pattern is not None and not (
+        np.all(np.diag(pattern.cov_re)) and np.all(np.asarray(pattern.vcomp)[: model.k_vc])
+    )
+    if held:
         raise DataError(
             "Some variances of this MixedLM were held fixed (free=...): fit it with all of them "
             "free, or leave the term out."
         )
+    if model.k_re == 0:
+        return []
+    columns, cov = np.asarray(model.exog_re, float), np.asarray(result.cov_re, float)
+    free = np.ones_like(cov) if pattern is None else pattern.cov_re
     names = list(model.data.exog_re_names)
-    if result.freepat is None or free.all():
+    if np.all(free):
         return [_Part(f"({_effects(source, names, columns)} | {_quoted(grouping)})", cov, columns)]
     if np.count_nonzero(free) > model.k_re:
         raise DataError(

@@ -185,7 +185,7 @@ class FixedEffects:
         >>> m.anova(type=1, intercept=True, ddf="containment")[["den_df", "F"]].round(3)
                    den_df         F
         term
-        Intercept     9.0  9666.573
+        Intercept     9.0  9666.574
         method        9.0     0.287
         """
         return anova_table(self, type, ddf, intercept)
@@ -556,9 +556,9 @@ class MixedModel(FixedEffects):
         >>> import mixedteach as mt
         >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
         >>> m.conf_int(ddf="containment").round(4)
-                         estimate    lower    upper
-        Intercept         10.3900  10.1292  10.6508
-        method[hplc]      -0.0500  -0.2613   0.1613
+                      estimate    lower    upper
+        Intercept        10.39  10.1292  10.6508
+        method[hplc]     -0.05  -0.2613   0.1613
         """
         if not isinstance(method, str):
             raise InferenceError(
@@ -1040,8 +1040,8 @@ def _check_groups(random: Sequence[RandomTerm], n: int) -> None:
         count = term.groups * term.size
         if count >= n and term.size == 1:
             raise DataError(
-                f"'{term.label}' has as many levels as there are rows, {n}, so its effect cannot be "
-                f"told from the residual: leave {term.text} out."
+                f"'{term.label}' has as many levels as there are rows, {n}, so its effect cannot "
+                f"be told from the residual: leave {term.text} out."
             )
         if count >= n:
             remedy = _many_levels(term.design, n) or "use fewer of them, as in (1|g)."

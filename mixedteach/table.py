@@ -22,7 +22,7 @@ _T_COLUMNS = {"t", "F", "LRT", "z"}
 _LIKELIHOOD_COLUMNS = {"loglik", "AIC", "BIC"}
 # An estimate and its limits are read together: they share their decimals.
 _TOGETHER = ("estimate", "emmean", "predicted", "lower", "upper", "new_lower", "new_upper")
-_SUMMARIES = {"SE", "variance", "sd", "corr", "sum_sq", "mean_sq", *_TOGETHER}
+_SUMMARIES = {"SE", "variance", "sd", "sum_sq", "mean_sq", *_TOGETHER}
 _MOST = 6  # decimals
 
 
@@ -48,9 +48,9 @@ class Table(pd.DataFrame):
     >>> from mixedteach.table import Table
     >>> Table({"estimate": [1.23456, 12.5], "p": [0.00001, 0.25]}, index=["x", "z"], caption="Two")
     Two
-      estimate       p
-    x    1.235 <0.0001
-    z   12.500  0.2500
+       estimate        p
+    x     1.235  <0.0001
+    z    12.500   0.2500
     """
 
     _metadata = ["caption", "notes", "digits"]  # noqa: RUF012 (pandas' own name and type)
@@ -105,10 +105,18 @@ class Table(pd.DataFrame):
     def to_text(self) -> str:
         """Return the table as text, caption first, notes last; all columns are right-aligned."""
         shown = self.formatted()
-        plain_index = isinstance(self.index, pd.RangeIndex)
-        body = shown.to_string(index=not plain_index) if len(shown) else "(no rows)"
-        lines = [self.caption] if self.caption else []
-        return "\n".join([*lines, *_dedent(body), *self.notes])
+        columns = [[str(name), *shown.iloc[:, j]] for j, name in enumerate(shown.columns)]
+        widths = [max(map(len, column)) for column in columns]
+        lines = ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
+                 for row in zip(*columns, strict=True)]  # fmt: skip
+        if not isinstance(self.index, pd.RangeIndex):
+            labels = [str(self.index.name or ""), *map(str, self.index)]
+            width = max(map(len, labels))
+            lines = [f"{a.ljust(width)}  {b}" for a, b in zip(labels, lines, strict=True)]
+        if not len(shown):
+            lines = ["(no rows)"]
+        caption = [self.caption] if self.caption else []
+        return "\n".join([*caption, *(line.rstrip() for line in lines), *self.notes])
 
     def __repr__(self) -> str:
         return self.to_text()
@@ -122,9 +130,10 @@ class Table(pd.DataFrame):
         names = [*index, *map(str, shown.columns)]
         sides = ["left"] * len(index)
         sides += [_side(self.iloc[:, j]) for j in range(self.shape[1])]
-        rows = [_html_row("th", names, sides)]
+        rows = [_html_row(["th"] * len(names), names, sides)]
+        tags = ["th"] * len(index) + ["td"] * len(shown.columns)
         for label, row in zip(shown.index, shown.itertuples(index=False, name=None), strict=True):
-            rows.append(_html_row("td", [*([str(label)] if index else []), *row], sides))
+            rows.append(_html_row(tags, [label, *row] if index else row, sides))
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         return (
@@ -138,18 +147,12 @@ def _side(values: pd.Series) -> str:
     return "left" if texts else "right"
 
 
-def _html_row(tag: str, cells: Sequence[object], sides: Sequence[str]) -> str:
+def _html_row(tags: Sequence[str], cells: Sequence[object], sides: Sequence[str]) -> str:
     inside = "".join(
         f'<{tag} style="text-align: {side}">{escape(str(cell))}</{tag}>'
-        for cell, side in zip(cells, sides, strict=True)
+        for tag, cell, side in zip(tags, cells, sides, strict=True)
     )
     return f"<tr>{inside}</tr>"
-
-
-def _dedent(body: str) -> list[str]:
-    lines = body.split("\n")
-    margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    return [line[margin:].rstrip() for line in lines]
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -163,6 +166,8 @@ def _column(values: list[Any], name: str, digits: int, places: int | None = None
         rule = "p"
     elif name in _T_COLUMNS:
         rule = ".3f" if max(map(abs, finite), default=0) < 1e6 else ".3e"
+    elif name == "corr":
+        rule = ".3f"
     elif name in _LIKELIHOOD_COLUMNS:
         rule = ".2f"
     elif name in _DF_COLUMNS:
@@ -173,7 +178,8 @@ def _column(values: list[Any], name: str, digits: int, places: int | None = None
         if places is None:
             places = _places(finite, digits)
         rule = f".{digits - 1}e" if places is None else f".{places}f"
-    return [_format(value, rule, digits) for value in values]
+    tiny = 1e-12 * max(map(abs, finite), default=0.0)
+    return [_format(value, rule, tiny) for value in values]
 
 
 def _exact(values: Sequence[float], places: int) -> bool:
@@ -202,7 +208,8 @@ def _power(size: float) -> int:
     return int(f"{size:.3e}".split("e")[1])
 
 
-def _format(value: Any, rule: str, digits: int) -> str:
+def _format(value: Any, rule: str, tiny: float) -> str:
+    """Return one cell; a value of at most `tiny` is zero but for rounding."""
     if value is None or value is pd.NA or value is pd.NaT:
         return ""
     if not isinstance(value, (float, np.floating)):
@@ -214,9 +221,11 @@ def _format(value: Any, rule: str, digits: int) -> str:
     if rule == "p":
         return "<0.0001" if value < 0.00005 else f"{value:.4f}"
     text = f"{value:{rule}}"
-    if rule.endswith("f") and abs(value) > 1e-12 and not any(c in "123456789" for c in text):
-        return f"{value:.{digits - 3 if digits > 3 else 0}e}"  # too small for the decimals
-    return text.lstrip("-") if text.startswith("-") and not any(c in "123456789" for c in text) else text
+    if any(c in "123456789" for c in text):
+        return text
+    if rule == f".{_MOST}f" and abs(value) > tiny:
+        return f"{value:.1e}"  # too small for the decimals of its column
+    return text.lstrip("-")
 
 
 def significant(value: float, digits: int = 4) -> str:

@@ -224,12 +224,15 @@ def _random(c: Comparison, m: mt.MixedModel, ref: dict) -> None:
 
 
 def _ranova(c: Comparison, m: mt.MixedModel, ref: dict) -> None:
-    if not ref.get("ranova") or re.search(r"\(0 ?\+ ?x ?\|", ref["formula"]):
-        return  # lmerTest compares (0 + x|g) with (1|g), which is not nested in it
+    # lmerTest compares (0 + x|g) with (1|g), which is not nested in it: there the reference holds
+    # a table of its own in which the term is deleted
+    rows = ref.get("ranova_delete") or ref.get("ranova")
+    if not rows:
+        return
     table = m.ranova()
-    assert len(table) == len(ref["ranova"]), "rows of ranova"
+    assert len(table) == len(rows), "rows of ranova"
     index = {_ranova_key(term): term for term in table.index}
-    for row in ref["ranova"]:
+    for row in rows:
         ours = table.loc[index[_ranova_key(row["term"])]]
         c.add("loglik", f"ranova {row['term']}", ours.loglik, row["logLik"],
               relative(ours.loglik, row["logLik"]))  # fmt: skip
@@ -245,6 +248,7 @@ def _ranova_key(term: str) -> str:
     inside = re.search(r"\|(.*)\)", term)
     if not inside:
         return term
+    term = re.sub(r"^x in (?=\(0 \+ x \|)", "", term)
     return term.replace(inside.group(1), key(inside.group(1))).replace(" ", "")
 
 

@@ -303,9 +303,7 @@ def test_deviance_is_that_of_the_plain_path(name: str, reml: bool) -> None:
         case = make(name, seed)
         theta = random_theta(np.random.default_rng(seed), case.sizes, zeros)
         criterion = Criterion(case.moments, reml)
-        plain = pls.solve(
-            theta, case.X, case.y, np.hstack(case.z()), case.sizes, case.groups, reml
-        )
+        plain = pls.solve(theta, case.X, case.y, np.hstack(case.z()), case.sizes, case.groups, reml)
         state = criterion.at(theta)
         assert criterion.value(theta) == pytest.approx(plain.deviance, rel=EXACT)
         assert state.value == pytest.approx(plain.deviance, rel=EXACT)

@@ -60,7 +60,9 @@ def kkt(fit: Fit) -> tuple[float, float]:
     return float(slope), float(sign)
 
 
-def check(problem: Problem, responses: Array, seed: int, starts: int = 2, reml: bool = True) -> float:
+def check(
+    problem: Problem, responses: Array, seed: int, starts: int = 2, reml: bool = True
+) -> float:
     """Fit each column of `responses`, hold it to the standard, and return the share at the boundary."""
     rng = np.random.default_rng(seed)
     at_boundary, worst = 0, 0.0

@@ -140,10 +140,13 @@ class Moments:
         self, K: Array, codes: Sequence[Array], bases: Sequence[Array], component: Array
     ) -> None:
         layout, local = _layouts(component, codes, self.inside, self.groups)
-        shapes, which = np.unique(layout, axis=0, return_inverse=True)
-        which = which.ravel()
+        single = bool((layout == layout[0]).all())
+        if single:
+            shapes, which = layout[:1], np.zeros(len(layout), np.intp)
+        else:
+            shapes, which = np.unique(layout, axis=0, return_inverse=True)
+            which = which.ravel()
         border = self._border_columns(codes, bases)
-        single = len(shapes) == 1
         for number, shape in enumerate(shapes):
             members = np.flatnonzero(which == number)
             rank = np.empty(len(layout), np.intp)
@@ -174,7 +177,7 @@ class Moments:
             if C > 1 and np.allclose(A, A[:1], rtol=1e-12, atol=1e-12 * np.abs(A).max()):
                 A = A[:1]  # balanced data: one factorisation serves all components
             N = N.reshape(C, q, -1)
-            H = np.linalg.pinv(A, rcond=1e-11, hermitian=True) @ N if q > 1 else N / _nonzero(A)
+            H = _pseudo_solve(A, N) if q > 1 else N / _nonzero(A)
             self.S = self.S - np.einsum("cqw,cqv->wv", N, H, optimize=True)
             swap, mask = self._patterns(shape, offsets, q)
             slices = [(slice(a, b), t) for a, b, t in zip(offsets, offsets[1:], self.inside)]
@@ -406,6 +409,14 @@ def _scatter(place: Array, value: Array, K: Array, rows: int) -> Array:
     return np.bincount(flat, (value[:, None] * K).ravel(), rows * w).reshape(rows, w)
 
 
+def _pseudo_solve(A: Array, N: Array) -> Array:
+    """Return A^+ N for stacks of positive semidefinite A."""
+    values, vectors = np.linalg.eigh(A)
+    floor = 1e-11 * values[:, -1:]
+    inverse = np.where(values > floor, 1 / np.where(values > floor, values, 1.0), 0.0)
+    return (vectors * inverse[:, None, :]) @ (np.swapaxes(vectors, 1, 2) @ N)
+
+
 def _nonzero(A: Array) -> Array:
     return np.where(A == 0, 1.0, A)
 
@@ -435,7 +446,8 @@ def plan(
     order = sorted(range(len(sizes)), key=lambda t: -groups[t] * sizes[t])
     inside, border = [order[0]], []
     component = np.asarray(codes[order[0]])
-    for t in order[1:]:
+    # terms in which the first is nested come next: they settle the components cheaply
+    for t in sorted(order[1:], key=lambda t: not is_nested(component, codes[t])):
         joined = _join(component, codes[t], groups[t])
         carried = w + sum(groups[s] * sizes[s] for s in border)
         with_border = carried + groups[t] * sizes[t]
@@ -451,9 +463,9 @@ def plan(
 
 def _join(component: Array, codes: Array, groups: int) -> Array:
     """Merge components that share a level of a further factor."""
-    parent = np.empty(int(component.max()) + 1, np.intp)
-    parent[component] = codes
-    if (parent[component] == codes).all():  # nested: the coarser factor names the components
+    if is_nested(codes, component):
+        return component
+    if is_nested(component, codes):
         return codes
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -463,6 +475,13 @@ def _join(component: Array, codes: Array, groups: int) -> Array:
     edges = coo_matrix((np.ones(len(codes), np.int8), (component, codes + first)), (size, size))
     labels = connected_components(edges, directed=False)[1][component]
     return np.unique(labels, return_inverse=True)[1]
+
+
+def is_nested(inner: Array, outer: Array) -> bool:
+    """Say whether each level of `inner` lies in one level of `outer`."""
+    parent = np.empty(int(inner.max()) + 1, np.intp)
+    parent[inner] = outer
+    return bool((parent[inner] == outer).all())
 
 
 def _levels_per_component(component: Array, codes: Array, groups: int) -> Array:
@@ -489,7 +508,9 @@ def _layouts(
     the padding levels have no data and change nothing.
     """
     count = int(component.max()) + 1
-    layout, local = np.empty((count, len(inside)), np.intp), {}
+    layout, local = np.ones((count, len(inside)), np.intp), {}
+    if len(inside) == 1:  # each group is its own component
+        return layout, {inside[0]: np.zeros(len(component), np.intp)}
     for column, t in enumerate(inside):
         owner = np.zeros(groups[t], np.intp)
         owner[codes[t]] = component

@@ -90,6 +90,9 @@ class Problem:
 def _orthogonal(basis: Array) -> Array:
     """Return T (k x k) such that the columns of basis T are orthogonal with mean square one."""
     n, k = basis.shape
+    if k == 1:
+        length = float(np.sqrt(basis[:, 0] @ basis[:, 0] / n))
+        return np.array([[1 / length if length > 0 else 1.0]])
     scale = np.sqrt(np.einsum("ij,ij->j", basis, basis))
     scale = np.where(scale > 0, scale, 1.0)
     R = np.linalg.qr(basis / scale, mode="r") * scale / np.sqrt(n)

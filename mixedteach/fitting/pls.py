@@ -76,8 +76,8 @@ def solve(
     >>> import numpy as np
     >>> y = np.array([10.1, 10.4, 10.8, 10.6, 10.1, 10.2]); X = np.ones((6, 1))
     >>> Z = z_matrix(np.array([0, 0, 1, 1, 2, 2]), np.ones((6, 1)), 3)
-    >>> round(solve(np.array([1.0]), X, y, Z, [1], [3]).deviance, 4)
-    2.9196
+    >>> round(float(solve(np.array([1.0]), X, y, Z, [1], [3]).deviance), 4)
+    1.6791
     """
     n, p = X.shape
     Lambda = lambda_matrix(np.asarray(theta, float), sizes, groups)

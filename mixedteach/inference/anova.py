@@ -30,13 +30,15 @@ import pandas as pd
 
 from mixedteach.errors import InferenceError, shown
 from mixedteach.inference.distributions import f_pvalue
-from mixedteach.inference.functions import FTest, Model
+from mixedteach.inference.functions import DDF_METHODS, FTest, Model
 from mixedteach.table import Table
 
 Array = np.ndarray
 Terms = dict[tuple[str, ...], Array]
 
-TYPES = {1: 1, 2: 2, 3: 3, "I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, "marginal": "marginal"}
+TYPES = {
+    1: 1, 2: 2, 3: 3, "I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, "marginal": "marginal",
+}  # fmt: skip
 _TITLES = {
     1: "Type I (sequential)",
     2: "Type II",
@@ -51,6 +53,8 @@ def anova_table(
     """Return the F tests of the fixed terms; see :meth:`mixedteach.model.MixedModel.anova`."""
     if hasattr(type, "formula_text"):
         raise InferenceError("anova() is of one model: write compare(m0, m1) to compare two.")
+    if isinstance(type, str) and type.lower() in DDF_METHODS:
+        raise InferenceError(f"'{type}' is not a type of ANOVA but a df method: write ddf='{type}'.")
     if not isinstance(type, (int, str)) or isinstance(type, bool) or type not in TYPES:
         raise InferenceError(
             f"type={shown(type)} is not a type of ANOVA: choose 1 (sequential), 2, 3 or 'marginal'."
@@ -86,8 +90,9 @@ def anova_table(
         table.astype({"num_df": int}),
         caption=f"{_TITLES[kind]} analysis of variance; df: {method.name}",
         notes=notes,
-        attrs={"ddf": method.name, "type": kind, "adjust": "none", "family": "terms", "level": None},
-    )
+        attrs={"ddf": method.name, "type": kind, "adjust": "none", "family": "terms",
+               "level": None},
+    )  # fmt: skip
 
 
 def _notes(model: Model, kind: int | str) -> list[str]:
@@ -144,9 +149,9 @@ def _upper(X: Array) -> Array:
 
 def _sequential(model: Model, positions: Terms, containment: bool) -> Terms:
     if containment:
-        cov = model.cov_params().to_numpy()
-        se = np.sqrt(np.diag(cov))
-        R = np.linalg.cholesky(np.linalg.inv(cov / np.outer(se, se))).T / se
+        # R'R = X'V^-1 X without forming it: a covariate far from its origin costs no digits
+        fit = model.fit
+        R = _upper(np.linalg.cholesky(np.linalg.inv(fit.state.Phi)).T @ fit.problem.R)
     else:
         R = _upper(model.X)
     R = R / np.diag(R)[:, None]  # lmerTest's scaling; it matters to Satterthwaite's several-df rule
@@ -178,7 +183,10 @@ def _third(model: Model, positions: Terms) -> Terms:
     scale = np.sqrt(np.einsum("ij,ij->j", X, X))
     general = np.linalg.lstsq(X / scale, full, rcond=None)[0] / scale[:, None]
     general = _clean(general.T)  # rows: columns of the full design; columns: those of X
-    own = {t: np.array([place[int(c)] for c in w if int(c) in place], int) for t, w in columns.items()}
+    own = {
+        term: np.array([place[int(c)] for c in where if int(c) in place], int)
+        for term, where in columns.items()
+    }
     for term in sorted(columns, key=len, reverse=True):
         above = [c for t in columns if design.contains(t, term) for c in own[t]]
         if above and len(own[term]):

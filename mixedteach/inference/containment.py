@@ -24,7 +24,7 @@ from copy import copy
 
 import numpy as np
 
-from mixedteach.fitting.blocks import Moments
+from mixedteach.fitting.blocks import Moments, is_nested
 from mixedteach.formula import FixedDesign, RandomTerm
 from mixedteach.inference.functions import FTest, wald
 
@@ -50,6 +50,7 @@ class Containment:
     ) -> None:  # fmt: skip
         self.cov = cov
         self._intercept = positions.get((), np.empty(0, int))
+        self._size = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
         chain = nested_chain(random)
         if chain is None:
             self.rule = "crossed groups, SAS's rule"
@@ -70,7 +71,8 @@ class Containment:
 
     def df(self, L: Array) -> Array:
         """Return, for each row, the smallest df among the columns it uses."""
-        used = np.abs(np.atleast_2d(L)) > 1e-4 * np.abs(np.atleast_2d(L)).max(axis=1, keepdims=True)
+        share = np.abs(np.atleast_2d(L)) / self._size  # in units of the column, whatever they are
+        used = share > 1e-4 * share.max(axis=1, keepdims=True)
         return np.where(used, self.columns, np.inf).min(axis=1)
 
     def test(self, L: Array, beta: Array) -> FTest:
@@ -86,9 +88,7 @@ def nested_chain(random: Sequence[RandomTerm]) -> list[Array] | None:
         distinct.setdefault(term.label, term.codes)
     chain = sorted(distinct.values(), key=lambda codes: codes.max())
     for outer, inner in zip(chain, chain[1:], strict=False):
-        parent = np.empty(int(inner.max()) + 1, np.intp)
-        parent[inner] = outer
-        if not (parent[inner] == outer).all():
+        if not is_nested(inner, outer):
             return None
     return chain
 

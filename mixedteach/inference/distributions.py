@@ -60,7 +60,7 @@ def tukey_pvalue(q: float, k: int, df: float) -> float:
     Examples
     --------
     >>> round(tukey_pvalue(3.5, 3, 20), 6)
-    0.056526
+    0.055892
     """
     if np.isnan(q) or np.isnan(df):
         return np.nan

@@ -230,7 +230,7 @@ def _no_factor(model: Model, name: str, factors: Sequence[str]) -> str:
     if any(name in term.bar.effects.variables() for term in random):
         return f"'{name}' is only in the random effects: add it to the fixed effects as well."
     return f"'{name}' is not a factor of the fixed effects." + (
-        did_you_mean(name, factors) or " They have none."
+        did_you_mean(name, factors) or " There are none."
     )
 
 

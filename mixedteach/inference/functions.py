@@ -105,7 +105,7 @@ def check_weights(label: Any, weights: Any, names: Sequence[Any], what: str) -> 
             f"{len(names)} {what}: {listed(names)}."
         )
     if not values.any():
-        raise InferenceError(f"The weights of '{label}' are all zero: there is nothing to estimate.")
+        raise InferenceError(f"The weights of '{label}' are all zero: give one that is not.")
     return values
 
 
@@ -139,6 +139,13 @@ def wald(L: Array, cov: Array, beta: Array) -> tuple[float, int]:
     return float(((directions @ beta) ** 2 / values[keep]).sum() / q), q
 
 
+def variances(method: Method, L: Array) -> Array:
+    """Return the variance of each L_i beta; a method may know a way that costs fewer digits."""
+    if hasattr(method, "variances"):
+        return method.variances(L)
+    return np.einsum("mi,ij,mj->m", L, method.cov, L)
+
+
 class LinearFunctions(Table):
     """A table of estimates L beta with standard errors, df, t, p and intervals.
 
@@ -148,7 +155,9 @@ class LinearFunctions(Table):
     ``adjust``, ``family`` and ``level``.
     """
 
-    _metadata = [*Table._metadata, "L", "labels", "model", "ddf", "by", "factors", "settings"]
+    _metadata = [  # noqa: RUF012 (pandas' own name and type)
+        *Table._metadata, "L", "labels", "model", "ddf", "by", "factors", "settings"
+    ]  # fmt: skip
 
     @property
     def estimates(self) -> Array:
@@ -267,7 +276,7 @@ def linear_functions(
     absent = np.isnan(L).any(axis=1)
     filled = np.where(absent[:, None], 0.0, L)
     value = filled @ beta
-    se = np.sqrt(np.maximum(np.einsum("mi,ij,mj->m", filled, method.cov, filled), 0.0))
+    se = np.sqrt(np.maximum(variances(method, filled), 0.0))
     df = np.full(len(L), np.nan)
     if (~absent).any():
         df[~absent] = method.df(filled[~absent])
@@ -292,7 +301,8 @@ def linear_functions(
     pieces = [title, f"df: {ddf_shown}"]
     if plan.caption:
         pieces.append(plan.caption)
-    pieces.append(f"intervals: {100 * level:g}%" + (f", {plan.intervals}" if plan.intervals else ""))
+    kind = f", {plan.intervals}" if plan.intervals else ""
+    pieces.append(f"intervals: {100 * level:g}%{kind}")
     result = LinearFunctions(
         data,
         caption="; ".join(piece for piece in pieces if piece),

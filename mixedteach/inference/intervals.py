@@ -40,7 +40,14 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from mixedteach.errors import FitError, InferenceError, listed
+from mixedteach.errors import (
+    FitError,
+    InferenceError,
+    check_count,
+    check_level,
+    check_seed,
+    listed,
+)
 from mixedteach.fitting.blocks import Pieces
 from mixedteach.fitting.criterion import factors, jacobian, theta_of, traces
 from mixedteach.fitting.lmm import Fit, semidefinite_cholesky
@@ -89,12 +96,6 @@ def variance_estimates(random: list[RandomTerm], fit: Fit) -> Array:
             both = sd[a] * sd[b]
             values.append(float(np.clip(cov[a, b] / both, -1, 1)) if both > 0 else np.nan)
     return np.array([*values, math.sqrt(fit.sigma2)])
-
-
-def _check_level(level: float) -> float:
-    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
-        raise InferenceError(f"level={level!r} is no level of confidence: give 0.95, for example.")
-    return float(level)
 
 
 # -- the deviance with everything free -------------------------------------------------------------
@@ -425,12 +426,13 @@ def profile(model: MixedModel, level: float = 0.95) -> Table:
     >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
     >>> profile(m).round(4)
                             estimate    lower    upper
-    sd(Intercept | tablet)    0.2836   0.1336   0.5096
+    parameter
+    sd(Intercept | tablet)    0.2835   0.1336   0.5096
     sd(Residual)              0.1981   0.1351   0.3308
     Intercept                10.3900  10.1590  10.6210
     method[hplc]             -0.0500  -0.2417   0.1417
     """
-    level = _check_level(level)
+    level = check_level(level)
     cutoff = float(special.chdtri(1, 1 - level))
     fit = model.fit.problem.fit(reml=False) if model.reml else model.fit
     labels = variance_labels(model.random)
@@ -518,16 +520,12 @@ def bootstrap_estimates(
     >>> bootstrap_estimates(m, nsim=100, seed=1).shape
     (100, 5)
     """
-    if isinstance(nsim, bool) or not isinstance(nsim, (int, np.integer)) or nsim < 1:
-        raise InferenceError(
-            f"nsim={nsim!r} must be a whole number of replicates, 1000 for example."
-        )
+    nsim, rng = check_count(nsim, "nsim"), np.random.default_rng(check_seed(seed))
     from tqdm import tqdm
 
     names = [*variance_labels(model.random), *model.params.index]
     estimates = np.full((nsim, len(names)), np.nan)
     boundary = np.zeros(nsim, bool)
-    rng = np.random.default_rng(seed)
     problem, start = model.fit.problem, model.fit.state.theta
     # zero is stationary: a replicate that needs a variance must be able to leave it
     start = np.where(diagonal(problem.moments.sizes), np.maximum(start, 0.1), start)
@@ -581,7 +579,7 @@ def bootstrap(
     >>> list(bootstrap(m, nsim=200, seed=1).columns)
     ['estimate', 'lower', 'upper']
     """
-    level = _check_level(level)
+    level = check_level(level)
     replicates = bootstrap_estimates(model, nsim, seed)
     values = replicates.drop(columns="boundary")
     fitted = values.dropna(how="all")

@@ -51,19 +51,26 @@ class KenwardRoger:
         self.relative = 0.5 * (adjusted + adjusted.T)
         self.cov = fit.sigma2 * fit.inverse_R @ self.relative @ fit.inverse_R.T
 
+    def variances(self, L: Array) -> Array:
+        """Return the adjusted variance of each L_i beta, without the rounding of `cov`."""
+        l = self.fit.to_q(np.atleast_2d(L))  # noqa: E741
+        return self.fit.sigma2 * np.einsum("mi,ij,mj->m", l, self.relative, l)
+
     def df(self, L: Array) -> Array:
         """Return the degrees of freedom of each row of L, tested on its own."""
         return np.array([self._moments(row[None])[1] for row in self.fit.to_q(np.atleast_2d(L))])
 
     def test(self, L: Array, beta: Array) -> FTest:
         """Return the scaled F, its numerator and denominator df for L beta = 0."""
-        L = _independent(np.atleast_2d(L), self.cov)
-        q = len(L)
+        # in the coordinates of Q, where a covariate far from its origin costs no digits
+        l = _independent(self.fit.to_q(np.atleast_2d(L)), self.relative)  # noqa: E741
+        q = len(l)
         if q == 0:
             return FTest(np.nan, 0, np.nan)
-        scaling, m = self._moments(self.fit.to_q(L))
-        estimate = L @ beta
-        F = float(estimate @ np.linalg.solve(L @ self.cov @ L.T, estimate) / q)
+        scaling, m = self._moments(l)
+        estimate = l @ (self.fit.problem.R @ beta)
+        variance = self.fit.sigma2 * l @ self.relative @ l.T
+        F = float(estimate @ np.linalg.solve(variance, estimate) / q)
         return FTest(scaling * F, q, m, scaling)
 
     def _moments(self, l: Array) -> tuple[float, float]:  # noqa: E741

@@ -42,10 +42,15 @@ class Satterthwaite:
         by_theta = np.einsum("rs,rij->sij", J, PhiPPhi)
         self.gradients = fit.sigma2 * np.concatenate([by_theta, 2 * Phi[None]])
 
+    def variances(self, L: Array) -> Array:
+        """Return the variance of each L_i beta, without the rounding of `cov` (see `to_q`)."""
+        l = self.fit.to_q(np.atleast_2d(L))  # noqa: E741 - the letter of the formula
+        return self.fit.sigma2 * np.einsum("mi,ij,mj->m", l, self.fit.state.Phi, l)
+
     def df(self, L: Array) -> Array:
         """Return the degrees of freedom of each row of L."""
-        l = self.fit.to_q(np.atleast_2d(L))  # noqa: E741 - the letter of the formula
-        variance = self.fit.sigma2 * np.einsum("mi,ij,mj->m", l, self.fit.state.Phi, l)
+        l = self.fit.to_q(np.atleast_2d(L))  # noqa: E741
+        variance = self.variances(L)
         g = np.einsum("mi,sij,mj->ms", l, self.gradients, l)
         with np.errstate(divide="ignore", invalid="ignore"):
             return 2 * variance**2 / np.einsum("ms,st,mt->m", g, self.A, g)
@@ -53,14 +58,15 @@ class Satterthwaite:
     def test(self, L: Array, beta: Array) -> FTest:
         """Return F, its numerator and denominator df for the hypothesis L beta = 0."""
         L = np.atleast_2d(L)
-        values, vectors = np.linalg.eigh(L @ self.cov @ L.T)
+        l = self.fit.to_q(L)  # noqa: E741
+        values, vectors = np.linalg.eigh(self.fit.sigma2 * l @ self.fit.state.Phi @ l.T)
         keep = values > 1e-10 * max(values.max(initial=0.0), 0.0)
         q = int(keep.sum())
         if q == 0:
             return FTest(np.nan, 0, np.nan)
-        directions = vectors[:, keep].T @ L
-        F = float(((directions @ beta) ** 2 / values[keep]).sum() / q)
-        return FTest(F, q, combine(self.df(directions)))
+        turn = vectors[:, keep].T
+        F = float(((turn @ l @ (self.fit.problem.R @ beta)) ** 2 / values[keep]).sum() / q)
+        return FTest(F, q, combine(self.df(turn @ L)))
 
 
 def combine(nu: Array) -> float:
