@@ -216,6 +216,14 @@ def _random(c: Comparison, m: mt.MixedModel, ref: dict) -> None:
                 mine = ours.loc[index[row["term"]], column]
                 c.add("variance", f"ranef {group} {row['term']} {effect}", mine, value,
                       abs(mine - value) / max(scale[column], 1e-6 * m.sigma))  # fmt: skip
+    for group, rows in (ref.get("ranef_se") or {}).items():
+        if not rows:
+            continue
+        name = next(g for g in m.random_effects if key(g) == key(group))
+        shown = np.sort(np.asarray(rows, float).ravel())
+        ours = np.sort(m.random_effects_se[name].to_numpy().ravel())
+        c.add("variance", f"ranef_se {group}", 0, 0,
+              np.abs(ours - shown).max() / max(shown.max(), 1e-6 * m.sigma))  # fmt: skip
     for which in ("fitted", "resid"):
         if ref.get(which):
             mine = (m.fittedvalues if which == "fitted" else m.resid).to_numpy()
