@@ -31,7 +31,15 @@ from mixedteach.errors import (
     listed,
     warn,
 )
-from mixedteach.formula import FixedDesign, Formula, ModelFrame, as_factor, is_numeric, parse
+from mixedteach.formula import (
+    FixedDesign,
+    Formula,
+    ModelFrame,
+    as_factor,
+    check_table,
+    is_numeric,
+    parse,
+)
 from mixedteach.inference.anova import anova_table
 from mixedteach.inference.distributions import f_pvalue, t_pvalue, t_quantile
 from mixedteach.inference.emmeans import estimable
@@ -451,7 +459,8 @@ class LinearModel(FixedEffects):
         Returns
         -------
         Series, or Table if ``intervals``
-            NaN where the data of the fit do not determine the prediction (empty cells).
+            NaN where a value that the prediction needs is missing, or where the data of the fit
+            do not determine it (empty cells; then that is said as well).
 
         Examples
         --------
@@ -461,15 +470,15 @@ class LinearModel(FixedEffects):
         >>> m.predict(pd.DataFrame({"Days": [0, 9]})).round(1).tolist()
         [251.4, 345.6]
         """
-        if new_data is not None and not isinstance(new_data, pd.DataFrame):
-            raise DataError(f"new_data must be a DataFrame, not {a_kind(new_data)}.")
         if new_data is None and not intervals:
             return self.fittedvalues.rename("predicted")
         if new_data is None:
-            L, index = self.X, self.frame.index
+            L, index, absent = self.X, self.frame.index, 0
         else:
-            L, index = estimable(self, self.design.rows(new_data)), new_data.index
-        absent = int(np.isnan(L).any(axis=1).sum())
+            check_table(new_data, "The new data")
+            rows = self.design.rows(new_data)  # NaN where a value is missing
+            L, index = estimable(self, rows), new_data.index
+            absent = int((np.isnan(L).any(axis=1) & ~np.isnan(rows).any(axis=1)).sum())
         blank = (
             [f"{absent} of {len(L)} predictions are blank: the data of the fit do not determine "
              "them (empty cells)."]

@@ -833,6 +833,11 @@ def test_missing_values_in_new_data_are_missing_predictions() -> None:
     slopes = fit("y ~ kind + (dose|site)")
     assert slopes.predict(row).isna().tolist() == [False, True, False]
     assert model().predict(new().head(0)).shape == (0,)
+    least = mt.lm("y ~ kind + dose", data())
+    assert least.predict(row).isna().tolist() == [False, True, False]
+    table = least.predict(row, intervals=True)
+    assert table["lower"].isna().tolist() == [False, True, False]
+    assert not any("blank" in note for note in table.notes)
 
 
 def test_new_groups_may_be_predicted_as_average() -> None:

@@ -54,7 +54,9 @@ def anova_table(
     if hasattr(type, "formula_text"):
         raise InferenceError("anova() is of one model: write compare(m0, m1) to compare two.")
     if isinstance(type, str) and type.lower() in DDF_METHODS:
-        raise InferenceError(f"'{type}' is not a type of ANOVA but a df method: write ddf='{type}'.")
+        raise InferenceError(
+            f"'{type}' is not a type of ANOVA but a df method: write ddf='{type}'."
+        )
     if not isinstance(type, (int, str)) or isinstance(type, bool) or type not in TYPES:
         raise InferenceError(
             f"type={shown(type)} is not a type of ANOVA: choose 1 (sequential), 2, 3 or 'marginal'."
