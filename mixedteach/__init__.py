@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "lmer": "model",
-    "compare": "model",
+    "compare": "comparison",
     "MixedModel": "model",
     "lm": "classical",
     "LinearModel": "classical",

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mixedteach.columns import ModelFrame, as_factor, check_table, is_numeric
+from mixedteach.design import FixedDesign
 from mixedteach.errors import (
     DataError,
     FitError,
@@ -31,21 +33,14 @@ from mixedteach.errors import (
     listed,
     warn,
 )
-from mixedteach.formula import (
-    FixedDesign,
-    Formula,
-    ModelFrame,
-    as_factor,
-    check_table,
-    is_numeric,
-    parse,
-)
+from mixedteach.fixed_effects import FixedEffects, keep_columns
+from mixedteach.formula import Formula, parse
 from mixedteach.inference.anova import anova_table
 from mixedteach.inference.distributions import f_pvalue, t_pvalue, t_quantile
 from mixedteach.inference.emmeans import estimable
 from mixedteach.inference.functions import PlainMethod, ddf_name
-from mixedteach.model import FixedEffects, MixedModel, Summary, keep_columns
-from mixedteach.table import Table, significant
+from mixedteach.model import MixedModel
+from mixedteach.table import Summary, Table, significant
 
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResultsWrapper
@@ -517,31 +512,23 @@ class LinearModel(FixedEffects):
         y = pd.Series(self.y, index=self.frame.index, name=self.formula.response_name)
         return OLS(y, pd.DataFrame(self.X, index=y.index, columns=self.params.index)).fit()
 
-    def summary(self, ddf: str | None = None) -> LinearSummary:
+    def summary(self, ddf: str | None = None) -> Summary:
         """Return what was fitted and the table of coefficients, for printing."""
-        return LinearSummary(self, ddf)
+        head = [
+            "Linear model fitted by least squares",
+            f"Formula: {self.formula_text}",
+            f"Observations: {self.nobs}; residual df: {self.df_resid}; "
+            f"residual standard deviation: {significant(self.sigma)}",
+            f"R-squared: {self.rsquared:.4f} (adjusted {self.rsquared_adj:.4f}){_overall(self)}",
+            f"Log-likelihood: {self.llf:.4f}; AIC: {self.aic:.2f}; BIC: {self.bic:.2f}",
+        ]
+        return Summary(head, [self.coefficients(ddf)], self.notes)
 
     def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-class LinearSummary(Summary):
-    """The printed summary of a linear model."""
-
-    def __init__(self, model: LinearModel, ddf: str | None = None) -> None:
-        self.head = [
-            "Linear model fitted by least squares",
-            f"Formula: {model.formula_text}",
-            f"Observations: {model.nobs}; residual df: {model.df_resid}; "
-            f"residual standard deviation: {significant(model.sigma)}",
-            f"R-squared: {model.rsquared:.4f} (adjusted {model.rsquared_adj:.4f}){_overall(model)}",
-            f"Log-likelihood: {model.llf:.4f}; AIC: {model.aic:.2f}; BIC: {model.bic:.2f}",
-        ]
-        self.tables = [model.coefficients(ddf)]
-        self.notes = list(model.notes)
 
 
 def _overall(model: LinearModel) -> str:

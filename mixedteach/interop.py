@@ -25,10 +25,11 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.classical import LinearModel, lm
+from mixedteach.design import RandomTerm, random_terms
 from mixedteach.errors import DataError, FormulaError, MixedTeachError, a_kind
 from mixedteach.fitting.criterion import theta_of
 from mixedteach.fitting.lmm import semidefinite_cholesky
-from mixedteach.formula import RandomTerm, _split, parse, random_terms
+from mixedteach.formula import parse, split_outside
 from mixedteach.model import MixedModel, lmer
 from mixedteach.table import significant
 
@@ -221,7 +222,7 @@ def _formula_name(source: _Source, name: str, column: Array) -> str:
             if np.array_equal(source.frame[known].to_numpy(), column):
                 return _quoted(known)
         return _quoted(source.add(name, column))
-    return ":".join(_ours(_without_level(piece)) for piece in _split(name, ":"))
+    return ":".join(_ours(_without_level(piece)) for piece in split_outside(name, ":"))
 
 
 def _without_level(piece: str) -> str:
@@ -261,7 +262,7 @@ def _named_component(
     """Write a component by the names of its columns, as (1 | g:h) or (0 + x | g:h)."""
     factors = {grouping: None} if groups > 1 else {}
     effects: dict[str, None] = {}
-    for piece in _split(str(headers[0][0]), ":"):
+    for piece in split_outside(str(headers[0][0]), ":"):
         bare = _without_level(piece)
         if bare == piece.strip():
             effects[_ours(bare)] = None
@@ -458,7 +459,7 @@ def _ours(text: str) -> str:
     place = 0
     while found := re.compile(r"\bC\(").search(text, place):
         end = _closing(text, found.end())
-        first, *options = _split(text[found.end() : end], ",")
+        first, *options = split_outside(text[found.end() : end], ",")
         base = re.search(
             r"""Treatment\(\s*(?:reference\s*=\s*)?((["']).*?\2)\s*\)""", ",".join(options)
         )

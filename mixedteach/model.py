@@ -11,298 +11,50 @@ Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mixedteach.columns import ModelFrame, check_table
+from mixedteach.design import FixedDesign, RandomTerm, random_terms
 from mixedteach.errors import (
     DataError,
     FitError,
     FormulaError,
     InferenceError,
-    a_kind,
     check_count,
     check_level,
     check_seed,
     explains_arguments,
-    listed,
     one_of,
     shown,
     warn,
 )
-from mixedteach.fitting.lmm import Fit, Problem
-from mixedteach.formula import (
-    FixedDesign,
-    Formula,
-    ModelFrame,
-    RandomTerm,
-    aliased_columns,
-    check_table,
-    parse,
-    random_terms,
+from mixedteach.fit_checks import (
+    boundary_notes,
+    check_confounded,
+    check_groups,
+    check_response,
+    check_size,
+    slope_notes,
 )
-from mixedteach.inference.anova import anova_table, kept_columns
-from mixedteach.inference.distributions import t_pvalue, t_quantile
-from mixedteach.inference.emmeans import emmeans as _emmeans
+from mixedteach.fitting.lmm import Fit, Problem
+from mixedteach.fixed_effects import FixedEffects, keep_columns
+from mixedteach.formula import Formula, parse
+from mixedteach.inference.anova import kept_columns
+from mixedteach.inference.distributions import t_quantile
 from mixedteach.inference.emmeans import estimable
 from mixedteach.inference.functions import (
-    LinearFunctions,
     Method,
     PlainMethod,
-    check_weights,
     ddf_name,
-    linear_functions,
 )
-from mixedteach.table import Table
+from mixedteach.table import Summary, Table
 
 Array = np.ndarray
-
-
-class FixedEffects:
-    """What every model with fixed effects shares: tables of coefficients, tests and means.
-
-    Subclasses provide ``design``, ``frame``, ``X``, ``kept``, ``kept_treatment``, ``params``,
-    ``cov_params()``, ``scale``, ``nobs``, ``formula_text``, ``default_ddf`` and ``method()``.
-    """
-
-    design: FixedDesign
-    frame: pd.DataFrame
-    X: Array
-    kept: Array
-    params: pd.Series
-    scale: float
-    nobs: int
-    default_ddf: str
-    formula_text: str
-    model_frame: ModelFrame
-
-    @property
-    def row_notes(self) -> list[str]:
-        """What every table says of rows that were left out."""
-        return self.model_frame.notes
-
-    def method(self, ddf: str | None = None) -> Method:
-        """Return the df method of that name, bound to this fit."""
-        raise NotImplementedError
-
-    def cov_params(self, ddf: str = "none") -> pd.DataFrame:
-        """Return the covariance matrix of the fixed effects (see the subclasses)."""
-        raise NotImplementedError
-
-    @cached_property
-    def kept_treatment(self) -> Array:
-        """Columns of the treatment-coded X that are not aliased."""
-        X = self.design.treatment()[0]
-        if X.shape == self.design.X.shape and np.array_equal(X, self.design.X):
-            return self.kept
-        aliased = set(aliased_columns(X))
-        return np.array([j for j in range(X.shape[1]) if j not in aliased], int)
-
-    @cached_property
-    def bse(self) -> pd.Series:
-        """Standard errors of the fixed effects."""
-        return pd.Series(
-            np.sqrt(np.diag(self.cov_params().to_numpy())), index=self.params.index, name="SE"
-        )
-
-    @property
-    def corr_params(self) -> pd.DataFrame:
-        """Correlation of the fixed-effect estimates."""
-        cov = self.cov_params().to_numpy()
-        se = np.sqrt(np.diag(cov))
-        names = self.params.index
-        return pd.DataFrame(cov / np.outer(se, se), index=names, columns=names)
-
-    def coefficients(self, ddf: str | None = None, level: float = 0.95) -> Table:
-        """Return the table of fixed effects.
-
-        Parameters
-        ----------
-        ddf : str, optional
-            The df method; by default the model's own.
-        level : float
-            Of the intervals.
-
-        Returns
-        -------
-        Table
-            Index: the coefficient; columns ``estimate, SE, df, t, p, lower, upper``.
-        """
-        level = check_level(level)
-        method = self.method(ddf)
-        L = np.eye(len(self.params))
-        estimate = self.params.to_numpy(float)
-        se = np.sqrt(np.diag(method.cov))
-        df = method.df(L) if len(L) else np.empty(0)
-        half = t_quantile(0.5 + level / 2, df) * se
-        table = {
-            "estimate": estimate, "SE": se, "df": df, "t": estimate / se,
-            "p": t_pvalue(estimate / se, df), "lower": estimate - half, "upper": estimate + half,
-        }  # fmt: skip
-        return Table(
-            table,
-            index=self.params.index,
-            caption=f"Fixed effects; df: {method.name}; intervals: {100 * level:g}%",
-            notes=self.row_notes,
-            attrs={"ddf": method.name, "adjust": "none", "family": "coefficients", "level": level},
-        )
-
-    @explains_arguments()
-    def anova(
-        self, type: int | str = 3, ddf: str | None = None, intercept: bool = False
-    ) -> Table:
-        r"""Test each term of the fixed effects by F.
-
-        Parameters
-        ----------
-        type : {3, 2, 1, 'marginal'}
-            III: each term averaged evenly over the others, whatever the coding; II: after all
-            terms that do not contain it; I: in the order of the formula; ``'marginal'``: the
-            term's own coefficients, as nlme's marginal ANOVA (a main effect is then tested at
-            the reference level of the factors it interacts with).
-        ddf : str, optional
-            ``'satterthwaite'``, ``'kenward-roger'``, ``'containment'`` or ``'none'``.
-        intercept : bool
-            Show the row of the intercept as well.
-
-        Returns
-        -------
-        Table
-            Index: the term; columns ``sum_sq, mean_sq, num_df, den_df, F, p``; the sum of squares
-            is the one that gives this F with the residual variance, F q sigma^2.
-
-        Notes
-        -----
-        F = (L beta)' (L V L')^-1 (L beta) / q. Kuznetsova, Brockhoff and Christensen (2017).
-
-        Examples
-        --------
-        >>> import mixedteach as mt
-        >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
-        >>> m.anova(type=1, intercept=True, ddf="containment")[["den_df", "F"]].round(3)
-                   den_df         F
-        term
-        Intercept     9.0  9666.574
-        method        9.0     0.287
-        """
-        return anova_table(self, type, ddf, intercept)
-
-    @explains_arguments()
-    def emmeans(
-        self,
-        specs: str | Sequence[str],
-        by: str | Sequence[str] | None = None,
-        *,
-        at: Mapping[str, Any] | None = None,
-        weights: str = "equal",
-        ddf: str | None = None,
-        level: float = 0.95,
-        adjust: str = "none",
-    ) -> LinearFunctions:
-        """Estimate marginal means (least-squares means) of factor levels.
-
-        Parameters
-        ----------
-        specs : str or list of str
-            One factor, or several: ``"width"``, ``["width", "depth"]``, ``"width:depth"`` or
-            ``"width | depth"`` (width by depth).
-        by : str or list of str, optional
-            Factors within whose levels means are compared.
-        at : dict, optional
-            Values of covariates (or a choice of levels), e.g. ``{"age": 11}``; covariates are
-            otherwise held at their mean.
-        weights : {'equal', 'proportional'}
-            How the factors averaged over are weighted.
-        ddf, level, adjust
-            Df method, level of the intervals and adjustment of the means themselves.
-
-        Returns
-        -------
-        LinearFunctions
-            A table with the factors, ``emmean, SE, df, t, p, lower, upper``; its methods
-            :meth:`~LinearFunctions.pairs` and :meth:`~LinearFunctions.contrast` compare the means
-            with the same df method.
-
-        Notes
-        -----
-        Searle, Speed and Milliken (1980), The American Statistician 34, 216-221.
-
-        Examples
-        --------
-        >>> import mixedteach as mt
-        >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets_missing())
-        >>> m.emmeans("method", ddf="kenward-roger")[["method", "emmean"]].round(4)
-          method   emmean
-        0    nir  10.2839
-        1   hplc  10.2117
-        """
-        return _emmeans(
-            self, specs, by, at=at, weights=weights, ddf=ddf, level=level, adjust=adjust
-        )
-
-    @explains_arguments()
-    def estimable(
-        self, functions: Mapping[str, Sequence[float]], ddf: str | None = None, level: float = 0.95
-    ) -> LinearFunctions:
-        """Estimate linear functions of the coefficients, given by their weights.
-
-        Parameters
-        ----------
-        functions : dict
-            Label -> one weight for every coefficient, in the order of ``params``.
-        ddf, level
-            Df method and level of the intervals.
-
-        Returns
-        -------
-        LinearFunctions
-            Columns ``function, estimate, SE, df, t, p, lower, upper``.
-
-        Examples
-        --------
-        >>> import mixedteach as mt
-        >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets_missing())
-        >>> m.estimable({"LS HPLC": [1, 1], "LS DIF": [0, 1]}, ddf="containment")["df"].tolist()
-        [9.0, 9.0]
-        """
-        names = self.params.index
-        if not isinstance(functions, Mapping) or not functions:
-            raise InferenceError(
-                "estimable() needs a dict of labels and weights, one weight for each coefficient, "
-                f"as in {{'my function': {[1] + [0] * (len(names) - 1)}}}."
-            )
-        rows = [check_weights(label, w, names, "coefficients") for label, w in functions.items()]
-        return linear_functions(
-            self,
-            np.array(rows),
-            pd.DataFrame({"function": list(functions)}),
-            ddf=ddf,
-            level=level,
-            title="Linear functions of the fixed effects",
-        )
-
-    def _predictions(
-        self, L: Array, index: pd.Index, ddf: str | None, level: float, extra: Array, what: str
-    ) -> Table:
-        """Return predictions with intervals; `extra` is variance beyond that of X beta."""
-        level = check_level(level)
-        method = self.method(ddf)
-        value = L @ self.params.to_numpy(float)
-        variance = np.einsum("mi,ij,mj->m", L, method.cov, L) + extra
-        df, complete = np.full(len(L), np.nan), ~np.isnan(L).any(axis=1)
-        if complete.any():
-            df[complete] = method.df(L[complete])
-        half = t_quantile(0.5 + level / 2, df) * np.sqrt(variance)
-        return Table(
-            {"predicted": value, "SE": np.sqrt(variance), "df": df,
-             "lower": value - half, "upper": value + half},
-            index=index,
-            caption=f"Predictions; {what}; df: {method.name}; intervals: {100 * level:g}%",
-            attrs={"ddf": method.name, "adjust": "none", "family": "predictions", "level": level},
-        )  # fmt: skip
 
 
 class MixedModel(FixedEffects):
@@ -354,7 +106,7 @@ class MixedModel(FixedEffects):
         self.kept = kept
         self.X = fit.problem.X
         self.default_ddf = default_ddf
-        self.notes = [*notes, *_boundary_notes(random, fit)]
+        self.notes = [*notes, *boundary_notes(random, fit)]
         self.nobs = fit.n
         self.reml = fit.reml
         self.scale = fit.sigma2
@@ -682,9 +434,7 @@ class MixedModel(FixedEffects):
         value = X @ self.params.to_numpy(float) if new_data is not None else self.fit.fixed.copy()
         if random:
             for term, b in zip(self.random, self.fit.random_effects, strict=True):
-                codes, basis = (
-                    (term.codes, term.basis) if new_data is None else term.locate(frame)
-                )
+                codes, basis = (term.codes, term.basis) if new_data is None else term.locate(frame)
                 strange = codes == -1
                 if strange.any() and new_levels == "error":
                     first = frame.iloc[int(np.flatnonzero(strange)[0])]
@@ -757,8 +507,7 @@ class MixedModel(FixedEffects):
             values = np.asarray(y, float)
         except (TypeError, ValueError):
             raise DataError(
-                "The new response must be one column of numbers, as in data['y'], not "
-                f"{shown(y)}."
+                f"The new response must be one column of numbers, as in data['y'], not {shown(y)}."
             ) from None
         if values.shape != (self.nobs,):
             shape = " x ".join(map(str, values.shape))
@@ -795,51 +544,28 @@ class MixedModel(FixedEffects):
     @explains_arguments()
     def summary(self, ddf: str | None = None) -> Summary:
         """Return what was fitted, the variance components and the fixed effects, for printing."""
-        return Summary(self, ddf)
+        how = "REML" if self.reml else "ML"
+        groups = ", ".join(f"{name} {count}" for name, count in self.groups.items())
+        head = [
+            f"Linear mixed model fitted by {how}",
+            f"Formula: {self.formula_text}",
+            f"Observations: {self.nobs}; groups: {groups}",
+            f"{'REML criterion' if self.reml else 'Deviance'}: {self.deviance:.4f}; "
+            f"log-likelihood: {self.llf:.4f}; AIC: {self.aic:.2f}; BIC: {self.bic:.2f}",
+        ]
+        notes = list(self.notes)
+        if not self.converged:
+            notes.append(
+                "The search for the optimum stopped early: the estimates may be off in the later "
+                "digits. Centring or scaling the covariates usually helps."
+            )
+        return Summary(head, [self.variance_components, self.coefficients(ddf)], notes)
 
     def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-class Summary:
-    """The printed summary of a mixed model."""
-
-    def __init__(self, model: MixedModel, ddf: str | None = None) -> None:
-        how = "REML" if model.reml else "ML"
-        groups = ", ".join(f"{name} {count}" for name, count in model.groups.items())
-        self.head = [
-            f"Linear mixed model fitted by {how}",
-            f"Formula: {model.formula_text}",
-            f"Observations: {model.nobs}; groups: {groups}",
-            f"{'REML criterion' if model.reml else 'Deviance'}: {model.deviance:.4f}; "
-            f"log-likelihood: {model.llf:.4f}; AIC: {model.aic:.2f}; BIC: {model.bic:.2f}",
-        ]
-        self.tables = [model.variance_components, model.coefficients(ddf)]
-        self.notes = list(model.notes)
-        if not model.converged:
-            self.notes.append(
-                "The search for the optimum stopped early: the estimates may be off in the later "
-                "digits. Centring or scaling the covariates usually helps."
-            )
-
-    def __str__(self) -> str:
-        parts = ["\n".join(self.head), *(table.to_text() for table in self.tables)]
-        if self.notes:
-            parts.append("\n".join(f"Note: {note}" for note in self.notes))
-        return "\n\n".join(parts)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        head = "<br>".join(escape(line) for line in self.head)
-        tables = "".join(table._repr_html_() for table in self.tables)
-        notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
-        return f"<p>{head}</p>{tables}{notes}"
 
 
 _ELSEWHERE = "write the random effect into the formula, as in 'y ~ x + (1|g)'"
@@ -916,12 +642,12 @@ def lmer(
     design = FixedDesign(parsed.fixed, frame.data)
     random = random_terms(parsed, frame)
     kept, notes = keep_columns(design, len(y))
-    _check_response(parsed, y)
-    _check_size(parsed, y, design, random)
-    _check_groups(random, len(y))
+    check_response(parsed, y)
+    check_size(parsed, y, design, random)
+    check_groups(random, len(y))
     for note in notes:
         warn(note)
-    notes = [*frame.notes, *notes, *_slope_notes(random)]
+    notes = [*frame.notes, *notes, *slope_notes(random)]
     problem = Problem(
         design.X[:, kept] if len(kept) < design.X.shape[1] else design.X,
         y,
@@ -929,268 +655,11 @@ def lmer(
         [term.basis for term in random],
         [term.groups for term in random],
     )
-    _check_confounded(problem, random)
+    check_confounded(problem, random)
     return MixedModel(parsed, frame, design, random, problem.fit(reml), kept, ddf, notes)
-
-
-def keep_columns(design: FixedDesign, n: int) -> tuple[Array, list[str]]:
-    """Return the columns of X that are kept, and a note on those that are aliased."""
-    X = design.X
-    aliased = aliased_columns(X)
-    kept = np.array([j for j in range(X.shape[1]) if j not in set(aliased)], int)
-    if n <= len(kept):
-        blame = _many_levels(design, n)
-        raise FitError(
-            f"There {'is' if n == 1 else 'are'} {n} row{'' if n == 1 else 's'} for "
-            f"{len(design.names)} fixed effects, so nothing is left for the residual variance: "
-            + (blame or "use fewer effects, or more data.")
-        )
-    if not aliased:
-        return kept, []
-    names = [design.names[j] for j in aliased]
-    several = len(names) > 1
-    return kept, [
-        f"{'The columns' if several else 'The column'} {listed(names)} of the fixed effects "
-        f"{'are' if several else 'is'} determined by the others and left out (collinear terms or "
-        "empty cells)."
-    ]
-
-
-def _many_levels(design: FixedDesign, n: int) -> str:
-    """Name a factor with so many levels that it was perhaps meant to be a covariate."""
-    for name, component in design.components.items():
-        if component.is_factor and len(component.levels) > max(8, n // 3):
-            return (
-                f"'{name}' is a factor with {len(component.levels)} levels; if it should be a "
-                "covariate, convert it to numbers."
-            )
-    return ""
 
 
 def _check_reml(reml: Any) -> bool:
     if not isinstance(reml, (bool, np.bool_)):
         raise FitError(f"reml={shown(reml)} must be True (REML) or False (ML).")
     return bool(reml)
-
-
-def _check_size(
-    formula: Formula, y: Array, design: FixedDesign, random: Sequence[RandomTerm]
-) -> None:
-    """Refuse numbers whose squares cannot be computed."""
-    columns = [(f"The response '{formula.response_name}'", y)]
-    columns += [(f"'{name}'", x) for name, x in zip(design.names, design.X.T, strict=True)]
-    for term in random:
-        columns += [(f"'{e}'", z) for e, z in zip(term.effects, term.basis.T, strict=True)]
-    for what, values in columns:
-        size = np.abs(values).max(initial=0.0)
-        if size and not 1e-100 < size < 1e100:
-            raise DataError(
-                f"{what} has values as {'large' if size > 1 else 'small'} as {size:.0e}, which "
-                "cannot be squared: change its unit."
-            )
-
-
-def _check_confounded(problem: Problem, random: Sequence[RandomTerm]) -> None:
-    """Refuse random effects that fixed effects already say everything about."""
-    for term in random:
-        if term.groups > problem.p:
-            continue  # more groups than fixed effects: they cannot say everything
-        for a, name in enumerate(term.effects):
-            z = term.basis[:, a]
-            whole = np.bincount(term.codes, z**2, minlength=term.groups)
-            fixed = np.zeros(term.groups)
-            for q in problem.Q.T:
-                fixed += np.bincount(term.codes, q * z, minlength=term.groups) ** 2
-            if (whole - fixed <= 1e-9 * whole.max(initial=0.0)).all():
-                what = "mean" if name == "Intercept" else f"'{name}'"
-                raise FitError(
-                    f"The fixed effects already give every group of '{term.label}' its own {what}, "
-                    f"so {term.text} has nothing left to vary: leave one of the two out."
-                )
-
-
-def _check_response(formula: Formula, y: Array) -> None:
-    if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
-        raise DataError(
-            f"The response '{formula.response_name}' has the same value in every row, so there is "
-            "no variance to explain: check the column."
-        )
-
-
-def _check_groups(random: Sequence[RandomTerm], n: int) -> None:
-    seen: dict[tuple[str, str], str] = {}
-    for term in random:
-        for name in term.effects:
-            before = seen.setdefault((term.label, name), "")
-            if before == term.text:
-                raise FormulaError(f"{term.text} stands in the formula twice: leave one out.")
-            if before:
-                what = "intercept" if name == "Intercept" else f"slope '{name}'"
-                raise FormulaError(
-                    f"{before} and {term.text} both have a random {what}: keep only one of them, "
-                    "or write (x||g) for an independent intercept and slope."
-                )
-            seen[term.label, name] = term.text
-    for term in random:
-        if term.groups < 2:
-            raise DataError(
-                f"The grouping factor '{term.label}' has only one level, '{term.levels[0]}', and a "
-                f"variance between groups needs at least two: leave {term.text} out."
-            )
-        count = term.groups * term.size
-        if count >= n and term.size == 1:
-            raise DataError(
-                f"'{term.label}' has as many levels as there are rows, {n}, so its effect cannot "
-                f"be told from the residual: leave {term.text} out."
-            )
-        if count >= n:
-            remedy = _many_levels(term.design, n) or "use fewer of them, as in (1|g)."
-            raise DataError(
-                f"{term.text} has {count} random effects for {n} rows, so they cannot be told from "
-                f"the residual: {remedy}"
-            )
-        columns = zip(term.effects, term.basis.T, strict=True)
-        same = [name for name, column in columns if name != "Intercept" and np.ptp(column) == 0]
-        if same:
-            raise DataError(
-                f"'{same[0]}' has the same value in every row, so {term.text} has no slope to "
-                f"estimate: leave '{same[0]}' out."
-            )
-        if aliased_columns(term.basis):
-            raise DataError(
-                f"The effects {listed(term.effects)} of {term.text} are collinear, so their "
-                "variances cannot be told apart: use fewer of them."
-            )
-
-
-def _slope_notes(random: Sequence[RandomTerm]) -> list[str]:
-    notes = []
-    for term in random:
-        for component in term.design.components.values():
-            if not component.is_factor:
-                continue
-            seen = np.zeros((term.groups, len(component.levels)), bool)
-            seen[term.codes, component.fitted.codes] = True
-            missing = int((~seen).any(axis=1).sum())
-            if missing:
-                notes.append(
-                    f"In {term.text}, {missing} of {term.groups} groups have no data for some "
-                    f"level of '{component.name}': their effect there is predicted from the others."
-                )
-    return notes
-
-
-def _boundary_notes(random: Sequence[RandomTerm], fit: Fit) -> list[str]:
-    notes = []
-    for term, cov in zip(random, fit.covariances, strict=True):
-        sd = np.sqrt(np.maximum(np.diag(cov), 0.0))
-        zero = [term.effects[a] for a in range(term.size) if sd[a] <= 1e-7 * np.sqrt(fit.sigma2)]
-        what = "" if term.effects == ["Intercept"] else f" ({', '.join(zero)})"
-        if zero:
-            notes.append(
-                f"The variance of {term.label}{what} is estimated as zero: beyond the other terms, "
-                f"the groups differ no more than chance would make them. {term.text} then changes "
-                "nothing in the fit; keep it if the design demands it."
-            )
-        elif term.size > 1:
-            corr = cov / np.outer(sd, sd)
-            if np.linalg.eigvalsh(corr).min() < 1e-8:
-                exact = term.size == 2
-                notes.append(
-                    f"The random effects of {term.text} are perfectly correlated"
-                    f"{f' ({np.sign(corr[0, 1]):+.0f})' if exact else ' in some combination'}: the "
-                    "data do not support so many variances. (x||g) or (1|g) is simpler."
-                )
-    return notes
-
-
-def compare(*models: MixedModel) -> Table:
-    """Compare nested models by likelihood ratio, and all by AIC and BIC.
-
-    Models that differ in their fixed effects are compared by ML: REML fits are then fitted again,
-    and the caption says so. Models that differ only in their random effects are compared as they
-    are if all were fitted by REML.
-
-    Parameters
-    ----------
-    *models : MixedModel
-        Two or more, fitted to the same rows.
-
-    Returns
-    -------
-    Table
-        Index: the formula, fewest parameters first; columns ``npar, loglik, AIC, BIC, LRT, df,
-        p``; each row is tested against the one above it.
-
-    Examples
-    --------
-    >>> import mixedteach as mt
-    >>> tablets = mt.load_tablets()
-    >>> m0 = mt.lmer("content ~ 1 + (1|tablet)", tablets)
-    >>> m1 = mt.lmer("content ~ method + (1|tablet)", tablets)
-    >>> mt.compare(m0, m1)[["npar", "LRT", "p"]].round(4).iloc[1].tolist()
-    [4.0, 0.3135, 0.5755]
-    """
-    from scipy import special
-
-    for model in models:
-        if isinstance(model, (list, tuple)):
-            raise InferenceError("compare() takes the models one by one: write compare(m0, m1).")
-        if not isinstance(model, MixedModel):
-            raise InferenceError(
-                f"compare() takes models fitted by lmer(), not {a_kind(model)}: fit it with lmer()."
-            )
-    if len(models) < 2:
-        raise InferenceError("compare() needs at least two models, as in compare(m0, m1).")
-    first = models[0]
-    for model in models[1:]:
-        if model.nobs != first.nobs:
-            raise InferenceError(
-                f"The models use different rows, {first.nobs} and {model.nobs} (missing values?), "
-                "so their likelihoods cannot be compared: use data.dropna() first, then fit both."
-            )
-        if not np.array_equal(model.fit.problem.y, first.fit.problem.y):
-            raise InferenceError(
-                "The models have different responses, or rows in another order, so their "
-                "likelihoods cannot be compared: fit both to the same response and rows."
-            )
-    same_fixed = all(_same_span(first.X, model.X) for model in models[1:])
-    reml = [model.reml for model in models]
-    refitted = any(reml) and not (all(reml) and same_fixed)
-    used = [model.by_ml() for model in models] if refitted else list(models)
-    used.sort(key=lambda model: model.npar)
-    rows = []
-    for i, model in enumerate(used):
-        test = (np.nan, np.nan, np.nan)
-        if i:
-            lrt = max(0.0, 2 * (model.llf - used[i - 1].llf))
-            df = model.npar - used[i - 1].npar
-            test = (lrt, df, float(special.chdtrc(df, lrt)) if df else np.nan)
-        rows.append((model.npar, model.llf, model.aic, model.bic, *test))
-    how = "ML" if refitted or not all(reml) else "REML"
-    notes = ["BIC counts all n rows (lme4's convention; nlme's REML BIC uses n - p)."]
-    if refitted:
-        notes.insert(0, "Fitted again by ML, because REML likelihoods of different fixed effects "
-                        "cannot be compared.")  # fmt: skip
-    names = [model.formula_text for model in used]
-    return Table(
-        pd.DataFrame(
-            rows, columns=["npar", "loglik", "AIC", "BIC", "LRT", "df", "p"],
-            index=pd.Index(names, name="model"),
-        ),
-        caption=f"Likelihood-ratio tests, each model against the one above; by {how}",
-        notes=notes,
-        attrs={"ddf": "none", "adjust": "none", "family": "models", "level": None, "method": how},
-    )  # fmt: skip
-
-
-def _same_span(A: Array, B: Array) -> bool:
-    if A.shape[1] != B.shape[1]:
-        return False
-    if np.array_equal(A, B):
-        return True
-    scaled = B / np.maximum(np.sqrt((B**2).sum(axis=0)), 1e-300)
-    left = scaled - A @ np.linalg.lstsq(A, scaled, rcond=None)[0]
-    return bool(np.abs(left).max() < 1e-8)
-
-

@@ -236,3 +236,31 @@ def significant(value: float, digits: int = 4) -> str:
         return f"{value:.{digits - 1}e}"
     places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
     return f"{value:.{places}f}"
+
+
+class Summary:
+    """What a fitted model prints: lines on top, tables, notes; as text and as HTML.
+
+    A note that one of the tables already carries is not repeated.
+    """
+
+    def __init__(
+        self, head: Sequence[str], tables: Sequence[Table], notes: Sequence[str] = ()
+    ) -> None:
+        self.head, self.tables = list(head), list(tables)
+        said = {note for table in self.tables for note in table.notes}
+        self.notes = [note for note in notes if note not in said]
+
+    def __str__(self) -> str:
+        parts = ["\n".join(self.head), *(table.to_text() for table in self.tables)]
+        if self.notes:
+            parts.append("\n".join(f"Note: {note}" for note in self.notes))
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "<br>".join(escape(line) for line in self.head)
+        tables = "".join(table._repr_html_() for table in self.tables)
+        notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
+        return f"<p>{head}</p>{tables}{notes}"

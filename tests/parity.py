@@ -134,7 +134,8 @@ def _components(c: Comparison, m: mt.MixedModel, varcorr: list[dict], how: str) 
         label = (key(group), *sorted(key(v) for v in (entry["var1"], entry["var2"]) if v))
         row = names[label]
         c.add("variance", f"{how} varcorr {label}", row["variance"], entry["vcov"],
-              abs(row["variance"] - entry["vcov"]) / max(abs(entry["vcov"]), 1e-3 * total))  # fmt: skip
+              abs(row["variance"] - entry["vcov"])
+              / max(abs(entry["vcov"]), 1e-3 * total))  # fmt: skip
 
 
 def _ml(c: Comparison, m: mt.MixedModel, ref: dict) -> None:
@@ -188,7 +189,8 @@ def _anova(c: Comparison, m: mt.MixedModel, ref: dict) -> None:
             c.add("variance", f"{what} F", ours.F, row["F value"],
                   abs(ours.F - row["F value"]) / max(row["F value"], 1e-3))  # fmt: skip
             c.add("variance", f"{what} SS", ours.sum_sq, row["Sum Sq"],
-                  abs(ours.sum_sq - row["Sum Sq"]) / max(row["Sum Sq"], 1e-3 * m.scale))  # fmt: skip
+                  abs(ours.sum_sq - row["Sum Sq"])
+                  / max(row["Sum Sq"], 1e-3 * m.scale))  # fmt: skip
             c.add(_KIND[ddf], f"{what} DenDF", ours.den_df, row["DenDF"],
                   relative(ours.den_df, row["DenDF"]))  # fmt: skip
             c.add("p", f"{what} p", ours.p, row["Pr(>F)"], abs(ours.p - row["Pr(>F)"]))

@@ -355,7 +355,7 @@ def test_missing_and_aliased_are_said() -> None:
         m = mt.lm("content ~ method + tablet", mt.load_tablets_missing())
     assert [str(w.message) for w in caught] == [note]
     assert m.notes == [note]
-    assert f"Note: {note}" in str(m.summary())
+    assert str(m.summary()).count(note) == 1
     cell = empty_cell()
     with pytest.warns(mt.MixedTeachWarning, match=r"variety.*nitrogen.* left out"):
         m = mt.lm("yield ~ variety*nitrogen", cell)

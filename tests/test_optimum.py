@@ -63,7 +63,7 @@ def kkt(fit: Fit) -> tuple[float, float]:
 def check(
     problem: Problem, responses: Array, seed: int, starts: int = 2, reml: bool = True
 ) -> float:
-    """Fit each column of `responses`, hold it to the standard, and return the share at the boundary."""
+    """Hold the fit of each column of `responses` to the standard; return the share with a zero."""
     rng = np.random.default_rng(seed)
     at_boundary, worst = 0, 0.0
     for number, y in enumerate(responses.T):

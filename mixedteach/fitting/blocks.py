@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -180,7 +181,9 @@ class Moments:
             H = _pseudo_solve(A, N) if q > 1 else N / _nonzero(A)
             self.S = self.S - np.einsum("cqw,cqv->wv", N, H, optimize=True)
             swap, mask = self._patterns(shape, offsets, q)
-            slices = [(slice(a, b), t) for a, b, t in zip(offsets, offsets[1:], self.inside)]
+            slices = [
+                (slice(a, b), t) for (a, b), t in zip(pairwise(offsets), self.inside, strict=True)
+            ]
             self.buckets.append(_Bucket(members, A, H, C // len(A), swap, mask, slices))
         for t in self.inside:
             self._place[t] = (component, local[t])
@@ -238,7 +241,6 @@ class Moments:
             M, value = self._solve(bucket, D)
             log_det += value
             C = M @ bucket.H  # Z'W K
-            q = C.shape[1]
             S += bucket.H.reshape(-1, w).T @ C.reshape(-1, w)
             if not derivatives:
                 continue

@@ -63,9 +63,9 @@ def jacobian(theta: Array, sizes: list[int]) -> tuple[Array, Array]:
                 J[start + r, start + s] = (i == a) * factor[b, c] + (i == b) * factor[a, c]
                 for t, (j, d) in enumerate(entries):
                     if c == d:
-                        second[start + r, start + s, start + t] = (i == a) * (j == b) + (
-                            i == b
-                        ) * (j == a)
+                        second[start + r, start + s, start + t] = (i == a) * (j == b) + (i == b) * (
+                            j == a
+                        )
         start += len(pairs)
     return J, second
 
@@ -91,6 +91,7 @@ class State:
 
     @property
     def v(self) -> Array:
+        """(-beta, 1): K v = y - X beta."""
         return np.append(-self.beta, 1.0)
 
 

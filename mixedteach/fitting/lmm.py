@@ -208,7 +208,7 @@ class Fit:
 
     @cached_property
     def resid(self) -> Array:
-        """y - X beta - Z b, shape (n,)."""
+        """The residuals y - X beta - Z b, shape (n,)."""
         return self.problem.residual - self.problem.Q @ self.state.beta - self.zhat
 
     # -- for degrees of freedom ----------------------------------------------------------------
@@ -279,5 +279,3 @@ def semidefinite_cholesky(D: Array) -> Array:
         low[c, c] = np.sqrt(pivot)
         low[c + 1 :, c] = (D[c + 1 :, c] - low[c + 1 :, :c] @ low[c, :c]) / low[c, c]
     return low
-
-

@@ -110,7 +110,7 @@ def mivque(criterion: Criterion) -> Array:
     sizes = moments.sizes
     ones = _lambda_start(sizes, 1.0)
     state = criterion.at(ones)
-    t1, t2, q1, q2 = traces(state.pieces, state.beta, state.Phi, reml=True)
+    t1, t2, q1, _ = traces(state.pieces, state.beta, state.Phi, reml=True)
     delta = np.array([float(r.a == r.b) for r in moments.parameters])
     # the residual's row follows from I = V - sum delta_r G_r
     t01 = t1 - t2 @ delta

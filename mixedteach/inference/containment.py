@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from itertools import pairwise
 
 import numpy as np
 
+from mixedteach.design import FixedDesign, RandomTerm
 from mixedteach.fitting.blocks import Moments, is_nested
-from mixedteach.formula import FixedDesign, RandomTerm
 from mixedteach.inference.functions import FTest, wald
 
 Array = np.ndarray
@@ -87,7 +88,7 @@ def nested_chain(random: Sequence[RandomTerm]) -> list[Array] | None:
     for term in random:
         distinct.setdefault(term.label, term.codes)
     chain = sorted(distinct.values(), key=lambda codes: codes.max())
-    for outer, inner in zip(chain, chain[1:], strict=False):
+    for outer, inner in pairwise(chain):
         if not is_nested(inner, outer):
             return None
     return chain

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixedteach.columns import as_factor, is_numeric
 from mixedteach.errors import InferenceError, did_you_mean, listed, one_of, shown
-from mixedteach.formula import as_factor, is_numeric
 from mixedteach.inference.functions import LinearFunctions, Model, linear_functions
 from mixedteach.table import significant
 

@@ -25,7 +25,7 @@ from mixedteach.inference import adjust as adjustment
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
-    from mixedteach.formula import FixedDesign
+    from mixedteach.design import FixedDesign
 
 Array = np.ndarray
 
@@ -325,5 +325,3 @@ def _groups(labels: pd.DataFrame, by: Sequence[str]) -> list[Array]:
     order = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     number = np.array([order[key] for key in keys])
     return [np.flatnonzero(number == i) for i in range(len(order))]
-
-

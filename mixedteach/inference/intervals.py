@@ -55,7 +55,7 @@ from mixedteach.fitting.optimise import descend, diagonal
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
-    from mixedteach.formula import RandomTerm
+    from mixedteach.design import RandomTerm
     from mixedteach.model import MixedModel
 
 Array = np.ndarray

@@ -13,7 +13,7 @@ from mixedteach.fitting.lmm import Fit, Problem
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
-    from mixedteach.formula import RandomTerm
+    from mixedteach.design import RandomTerm
     from mixedteach.model import MixedModel
 
 Array = np.ndarray

@@ -1,0 +1,308 @@
+"""From terms and values to the columns of X and Z, as R builds them.
+
+Treatment coding with the first level as reference, main effects before interactions, and the
+first factor of an interaction varying fastest.
+
+Source: R's ``model.matrix``, described in Chambers and Hastie (1992), Statistical Models in S,
+section 2.3 and 2.4; Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixedteach.columns import Component, Factor, ModelFrame, as_factor, is_missing
+from mixedteach.errors import (
+    DataError,
+    did_you_mean,
+)
+from mixedteach.formula import Bar, Formula, Part, TermNames
+
+Array = np.ndarray
+
+
+class FixedDesign:
+    """The columns of X: how they are made, what they are called, which term each belongs to.
+
+    Attributes
+    ----------
+    X : ndarray, shape (n, p)
+        The matrix of the fit, aliased columns included (see :func:`drop_aliased`).
+    names : list of str
+        ``Intercept``, ``method[hplc]``, ``width[2]:depth[3]``, ...
+    terms : tuple of tuple of str
+        The terms in R's order; the intercept is no term.
+    columns : dict
+        term -> positions of its columns; ``()`` -> the intercept.
+    """
+
+    def __init__(self, part: Part, frame: pd.DataFrame) -> None:
+        self.part = part
+        self.intercept = part.intercept
+        self.terms = part.terms
+        names = list(dict.fromkeys(name for term in part.terms for name in term))
+        self.components = {name: Component(part.components[name], frame) for name in names}
+        self._check_levels()
+        self.full = self._full_coding()
+        self.frame = frame
+        fitted = {name: component.fitted for name, component in self.components.items()}
+        self.X, self.names, self.columns = self._build(fitted, len(frame))
+
+    def _check_levels(self) -> None:
+        for name, component in self.components.items():
+            if component.is_factor and len(component.levels) < 2:
+                raise DataError(
+                    f"The factor '{name}' has only one level, '{component.levels[0]}', so there is "
+                    "nothing to compare: leave it out of the formula."
+                )
+
+    def _full_coding(self) -> set[tuple[TermNames, str]]:
+        """Say which factors get a column for every level: R's rule.
+
+        A factor f in a term T is coded by contrasts if T without f is in the model (the empty
+        term always counts as present), else by one column a level. Without an intercept the
+        first factor met gets a column for every level.
+        """
+        present = {frozenset(term) for term in self.terms} | {frozenset()}
+        full = {
+            (term, name)
+            for term in self.terms
+            for name in term
+            if self.components[name].is_factor and frozenset(term) - {name} not in present
+        }
+        if not self.intercept:
+            first = next(
+                (
+                    (term, name)
+                    for term in self.terms
+                    for name in term
+                    if self.components[name].is_factor
+                ),
+                None,
+            )
+            if first:
+                full.add(first)
+        return full
+
+    def _build(
+        self, values: Mapping[str, Factor | Array], n: int, overparametrised: bool = False
+    ) -> tuple[Array, list[str], dict[TermNames, Array]]:
+        blocks, names, columns, start = [], [], {}, 0
+        if self.intercept:
+            blocks.append(np.ones((n, 1)))
+            names.append("Intercept")
+            columns[()] = np.array([0])
+            start = 1
+        for term in self.terms:
+            block, labels = np.ones((n, 1)), [""]
+            for name in term:
+                full = overparametrised or (term, name) in self.full
+                part, part_labels = _code(name, values[name], full)
+                # the earlier factor varies fastest, as in R
+                block = (part[:, :, None] * block[:, None, :]).reshape(n, -1)
+                labels = [f"{b}:{a}" if b else a for a, b in product(part_labels, labels)]
+            blocks.append(block)
+            names.extend(labels)
+            columns[term] = np.arange(start, start + len(labels))
+            start += len(labels)
+        return (np.hstack(blocks) if blocks else np.empty((n, 0))), names, columns
+
+    def rows(self, frame: pd.DataFrame) -> Array:
+        """Return the rows of X for new data, with the levels and coding of the fit.
+
+        A row in which a value is missing becomes a row of NaN.
+        """
+        used = [name for component in self.components.values() for name in component.variables]
+        for name in dict.fromkeys(used):
+            if name not in frame.columns:
+                raise DataError(
+                    f"The new data lack the column '{name}' that the model uses."
+                    + did_you_mean(name, frame.columns)
+                )
+            if isinstance(frame[name], pd.DataFrame):
+                raise DataError(f"The new data have more than one column '{name}': rename one.")
+        absent = np.zeros(len(frame), bool)
+        for name in used:
+            absent |= is_missing(frame[name])
+        if absent.any() or not len(frame):
+            out = np.full((len(frame), len(self.names)), np.nan)
+            if not absent.all():
+                out[~absent] = self.rows(frame[~absent])
+            return out
+        values = {name: c.evaluate(frame) for name, c in self.components.items()}
+        return self._build(values, len(frame))[0]
+
+    def overparametrised(
+        self, frame: pd.DataFrame | None = None
+    ) -> tuple[Array, list[str], dict[TermNames, Array]]:
+        """Return X with a column for every level of every factor (SAS's design matrix)."""
+        source = self.frame if frame is None else frame
+        if frame is None:
+            values = {name: component.fitted for name, component in self.components.items()}
+        else:
+            values = {name: c.evaluate(frame) for name, c in self.components.items()}
+        return self._build(values, len(source), overparametrised=True)
+
+    def treatment(self) -> tuple[Array, list[str], dict[TermNames, Array]]:
+        """Return X in treatment coding whatever coding the formula asked for."""
+        values = {
+            name: Factor(v.name, v.levels, v.codes) if isinstance(v := c.fitted, Factor) else v
+            for name, c in self.components.items()
+        }
+        return self._build(values, len(self.frame))
+
+    def factors(self, term: TermNames) -> frozenset[str]:
+        """Return the factors of a term."""
+        return frozenset(name for name in term if self.components[name].is_factor)
+
+    def covariates(self, term: TermNames) -> frozenset[str]:
+        """Return the covariates of a term."""
+        return frozenset(name for name in term if not self.components[name].is_factor)
+
+    def contains(self, large: TermNames, small: TermNames) -> bool:
+        """Say whether `large` contains `small`: all its factors, exactly its covariates (SAS)."""
+        return (
+            large != small
+            and self.factors(small) < self.factors(large)
+            and self.covariates(small) == self.covariates(large)
+        )
+
+
+def _code(name: str, values: Factor | Array, full: bool) -> tuple[Array, list[str]]:
+    if isinstance(values, Factor):
+        coding, labels = values.coding(full)
+        return coding[values.codes], [f"{name}[{label}]" for label in labels]
+    if values.shape[1] == 1:
+        return values, [name]
+    return values, [f"{name}[{column}]" for column in range(values.shape[1])]
+
+
+def aliased_columns(X: Array, tolerance: float = 1e-7) -> list[int]:
+    """Return the columns that earlier columns already determine, as R's ``qr`` finds them.
+
+    A column is aliased if less than `tolerance` of its length is left after regression on the
+    columns before it.
+    """
+    p = X.shape[1]
+    lengths = np.sqrt(np.einsum("ij,ij->j", X, X))
+    kept, aliased = list(range(p)), []
+    while kept:
+        scaled = X[:, kept] / np.where(lengths[kept] > 0, lengths[kept], 1.0)
+        left = np.abs(np.diag(np.linalg.qr(scaled, mode="r")))
+        short = np.flatnonzero(left < tolerance)
+        # a column beyond the n-th can only be aliased
+        place = short[0] if short.size else (len(left) if len(left) < len(kept) else None)
+        if place is None:
+            break
+        aliased.append(kept.pop(place))
+    return sorted(aliased)
+
+
+@dataclass
+class RandomTerm:
+    """One bar as data: which group each row belongs to, and the columns that vary by group.
+
+    Attributes
+    ----------
+    label : str
+        The grouping factor, ``plank:width``.
+    text : str
+        The term as lme4 writes it, ``(1 | plank:width)``.
+    effects : list of str
+        ``Intercept``, ``Days``, ...; k of them.
+    levels : list
+        Labels of the m groups.
+    codes : ndarray of int, shape (n,)
+        The group of each row.
+    basis : ndarray, shape (n, k)
+        The columns that are multiplied by the random effects.
+    """
+
+    label: str
+    text: str
+    bar: Bar
+    effects: list[str]
+    levels: list[Any]
+    codes: Array
+    basis: Array
+    design: FixedDesign
+    factors: dict[str, Factor]
+
+    @property
+    def size(self) -> int:
+        """The number of effects a group has, k."""
+        return self.basis.shape[1]
+
+    @property
+    def groups(self) -> int:
+        """The number of groups, m."""
+        return len(self.levels)
+
+    def locate(self, frame: pd.DataFrame) -> tuple[Array, Array]:
+        """Return group codes (-1 for a new group, -2 for a missing one) and basis for new rows."""
+        for name in self.bar.group:
+            if name not in frame.columns:
+                raise DataError(
+                    f"The new data lack the grouping factor '{name}': add it, or use "
+                    "predict(..., random=False), which does not need it."
+                )
+        places = {str(level): place for place, level in enumerate(self.levels)}
+        labels = _joined([self._labels(name, frame[name]) for name in self.bar.group])
+        codes = np.array([places.get(label, -1) for label in labels], np.intp)
+        for name in self.bar.group:
+            codes[is_missing(frame[name])] = -2
+        return codes, self.design.rows(frame)
+
+    def _labels(self, name: str, values: pd.Series) -> Array:
+        """Return the groups as the fit wrote them: 1.0 for 1, where the fit had 1."""
+        known = {level: str(level) for level in self.factors[name].levels}
+        return np.array([known.get(value, str(value)) for value in values.array], dtype=object)
+
+
+def random_terms(formula: Formula, frame: ModelFrame) -> list[RandomTerm]:
+    """Build one RandomTerm for each bar of the formula."""
+    return [_random_term(bar, frame) for bar in formula.bars]
+
+
+def _random_term(bar: Bar, frame: ModelFrame) -> RandomTerm:
+    factors = {name: as_factor(name, frame.data[name]) for name in bar.group}
+    codes, levels = _cross(list(factors.values()))
+    design = FixedDesign(bar.effects, frame.data)
+    return RandomTerm(
+        label=bar.label,
+        text=bar.text,
+        bar=bar,
+        effects=design.names,
+        levels=levels,
+        codes=codes,
+        basis=design.X,
+        design=design,
+        factors=factors,
+    )
+
+
+def _cross(factors: Sequence[Factor]) -> tuple[Array, list[Any]]:
+    """Give each combination of levels that occurs a number, first factor slowest."""
+    if len(factors) == 1:
+        return factors[0].codes, list(factors[0].levels)
+    flat = np.zeros(len(factors[0].codes), np.intp)
+    for factor in factors:
+        flat = flat * len(factor.levels) + factor.codes
+    seen, codes = np.unique(flat, return_inverse=True)
+    columns = []
+    for factor in reversed(factors):
+        columns.append(np.asarray(factor.levels, dtype=object)[seen % len(factor.levels)])
+        seen = seen // len(factor.levels)
+    return codes, _joined(columns[::-1])
+
+
+def _joined(columns: Sequence[Array]) -> list[Any]:
+    if len(columns) == 1:
+        return [str(value) for value in columns[0]]
+    return [":".join(map(str, row)) for row in zip(*columns, strict=True)]

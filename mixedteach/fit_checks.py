@@ -1,0 +1,158 @@
+"""What must hold before a mixed model is fitted, and what should be said of the fit.
+
+Each check refuses with one sentence: what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mixedteach.design import FixedDesign, RandomTerm, aliased_columns
+from mixedteach.errors import (
+    DataError,
+    FitError,
+    FormulaError,
+    listed,
+)
+from mixedteach.fitting.lmm import Fit, Problem
+from mixedteach.fixed_effects import many_levels
+from mixedteach.formula import Formula
+
+Array = np.ndarray
+
+
+def check_size(
+    formula: Formula, y: Array, design: FixedDesign, random: Sequence[RandomTerm]
+) -> None:
+    """Refuse numbers whose squares cannot be computed."""
+    columns = [(f"The response '{formula.response_name}'", y)]
+    columns += [(f"'{name}'", x) for name, x in zip(design.names, design.X.T, strict=True)]
+    for term in random:
+        columns += [(f"'{e}'", z) for e, z in zip(term.effects, term.basis.T, strict=True)]
+    for what, values in columns:
+        size = np.abs(values).max(initial=0.0)
+        if size and not 1e-100 < size < 1e100:
+            raise DataError(
+                f"{what} has values as {'large' if size > 1 else 'small'} as {size:.0e}, which "
+                "cannot be squared: change its unit."
+            )
+
+
+def check_confounded(problem: Problem, random: Sequence[RandomTerm]) -> None:
+    """Refuse random effects that fixed effects already say everything about."""
+    for term in random:
+        if term.groups > problem.p:
+            continue  # more groups than fixed effects: they cannot say everything
+        for a, name in enumerate(term.effects):
+            z = term.basis[:, a]
+            whole = np.bincount(term.codes, z**2, minlength=term.groups)
+            fixed = np.zeros(term.groups)
+            for q in problem.Q.T:
+                fixed += np.bincount(term.codes, q * z, minlength=term.groups) ** 2
+            if (whole - fixed <= 1e-9 * whole.max(initial=0.0)).all():
+                what = "mean" if name == "Intercept" else f"'{name}'"
+                raise FitError(
+                    f"The fixed effects already give every group of '{term.label}' its own {what}, "
+                    f"so {term.text} has nothing left to vary: leave one of the two out."
+                )
+
+
+def check_response(formula: Formula, y: Array) -> None:
+    """Refuse a response that does not vary."""
+    if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
+        raise DataError(
+            f"The response '{formula.response_name}' has the same value in every row, so there is "
+            "no variance to explain: check the column."
+        )
+
+
+def check_groups(random: Sequence[RandomTerm], n: int) -> None:
+    """Refuse random effects whose variance the data cannot tell from another."""
+    seen: dict[tuple[str, str], str] = {}
+    for term in random:
+        for name in term.effects:
+            before = seen.setdefault((term.label, name), "")
+            if before == term.text:
+                raise FormulaError(f"{term.text} stands in the formula twice: leave one out.")
+            if before:
+                what = "intercept" if name == "Intercept" else f"slope '{name}'"
+                raise FormulaError(
+                    f"{before} and {term.text} both have a random {what}: keep only one of them, "
+                    "or write (x||g) for an independent intercept and slope."
+                )
+            seen[term.label, name] = term.text
+    for term in random:
+        if term.groups < 2:
+            raise DataError(
+                f"The grouping factor '{term.label}' has only one level, '{term.levels[0]}', and a "
+                f"variance between groups needs at least two: leave {term.text} out."
+            )
+        count = term.groups * term.size
+        if count >= n and term.size == 1:
+            raise DataError(
+                f"'{term.label}' has as many levels as there are rows, {n}, so its effect cannot "
+                f"be told from the residual: leave {term.text} out."
+            )
+        if count >= n:
+            remedy = many_levels(term.design, n) or "use fewer of them, as in (1|g)."
+            raise DataError(
+                f"{term.text} has {count} random effects for {n} rows, so they cannot be told from "
+                f"the residual: {remedy}"
+            )
+        columns = zip(term.effects, term.basis.T, strict=True)
+        same = [name for name, column in columns if name != "Intercept" and np.ptp(column) == 0]
+        if same:
+            raise DataError(
+                f"'{same[0]}' has the same value in every row, so {term.text} has no slope to "
+                f"estimate: leave '{same[0]}' out."
+            )
+        if aliased_columns(term.basis):
+            raise DataError(
+                f"The effects {listed(term.effects)} of {term.text} are collinear, so their "
+                "variances cannot be told apart: use fewer of them."
+            )
+
+
+def slope_notes(random: Sequence[RandomTerm]) -> list[str]:
+    """Say where a factor that varies by group has no data in some group."""
+    notes = []
+    for term in random:
+        for component in term.design.components.values():
+            if not component.is_factor:
+                continue
+            seen = np.zeros((term.groups, len(component.levels)), bool)
+            seen[term.codes, component.fitted.codes] = True
+            missing = int((~seen).any(axis=1).sum())
+            if missing:
+                notes.append(
+                    f"In {term.text}, {missing} of {term.groups} groups have no data for some "
+                    f"level of '{component.name}': their effect there is predicted from the others."
+                )
+    return notes
+
+
+def boundary_notes(random: Sequence[RandomTerm], fit: Fit) -> list[str]:
+    """Explain variances of zero and perfect correlations."""
+    notes = []
+    for term, cov in zip(random, fit.covariances, strict=True):
+        sd = np.sqrt(np.maximum(np.diag(cov), 0.0))
+        zero = [term.effects[a] for a in range(term.size) if sd[a] <= 1e-7 * np.sqrt(fit.sigma2)]
+        what = "" if term.effects == ["Intercept"] else f" ({', '.join(zero)})"
+        if zero:
+            notes.append(
+                f"The variance of {term.label}{what} is estimated as zero: beyond the other terms, "
+                f"the groups differ no more than chance would make them. {term.text} then changes "
+                "nothing in the fit; keep it if the design demands it."
+            )
+        elif term.size > 1:
+            corr = cov / np.outer(sd, sd)
+            if np.linalg.eigvalsh(corr).min() < 1e-8:
+                exact = term.size == 2
+                notes.append(
+                    f"The random effects of {term.text} are perfectly correlated"
+                    f"{f' ({np.sign(corr[0, 1]):+.0f})' if exact else ' in some combination'}: the "
+                    "data do not support so many variances. (x||g) or (1|g) is simpler."
+                )
+    return notes
