@@ -52,7 +52,12 @@ forget_peak <- function() {
   try(cat("5", file = "/proc/self/clear_refs"), silent = TRUE)
 }
 tasks <- list(
-  version = function(name, repeats) as.character(packageVersion("lme4")),
+  version = function(name, repeats) {
+    kr <- if (requireNamespace("pbkrtest", quietly = TRUE)) {
+      paste0(", pbkrtest ", packageVersion("pbkrtest"))
+    }
+    paste0(packageVersion("lme4"), " (R ", getRversion(), kr, ")")
+  },
   warm = function(name, repeats) {
     data <- table_of(name)
     out <- times(function(i) fit(name, data), repeats)
