@@ -44,13 +44,28 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
+_FROM_R = {
+    "lme": "mt.lmer('y ~ x + (1|g)', data)",
+    "aov": "mt.lm(...).anova()",
+    "anova": "m.anova(), or mt.compare(m0, m1) for two models",
+    "emmeans": "m.emmeans('factor')",
+    "lsmeans": "m.emmeans('factor')",
+    "ranova": "m.ranova()",
+    "summary": "m.summary()",
+    "t_test": "mt.paired_t_test(...)",
+    "pairwise_tukeyhsd": "m.emmeans('factor').pairs()",
+}
+
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    hint = _FROM_R.get(name)
+    raise AttributeError(
+        f"mixedteach has no '{name}'" + (f": use {hint}." if hint else "; dir(mixedteach) lists all.")
+    )
 
 
 def __dir__() -> list[str]:

@@ -594,15 +594,14 @@ def lm(formula: str, data: pd.DataFrame) -> LinearModel:
     design = FixedDesign(parsed.fixed, frame.data)
     if not design.names:
         raise FormulaError(f"'{parsed}' has no effects to estimate: write 1 for the mean alone.")
-    kept, notes = keep_columns(design, len(y))
-    notes = [*frame.notes, *notes]
-    model = LinearModel(parsed, frame, design, y, kept, notes)
+    kept, aliased = keep_columns(design, len(y))
+    model = LinearModel(parsed, frame, design, y, kept, [*frame.notes, *aliased])
     if np.sqrt(model.scale) <= 1e-13 * np.abs(y).max():
         raise FitError(
             "The fixed effects reproduce the response exactly: no residual variance is left to "
             "judge them by. Check whether the response was computed from them, or is constant."
         )
-    for note in notes:
+    for note in aliased:
         warn(note)
     return model
 

@@ -299,7 +299,15 @@ def _cross(factors: Sequence[Factor]) -> tuple[Array, list[Any]]:
     for factor in reversed(factors):
         columns.append(np.asarray(factor.levels, dtype=object)[seen % len(factor.levels)])
         seen = seen // len(factor.levels)
-    return codes, _joined(columns[::-1])
+    labels = _joined(columns[::-1])
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        names = ":".join(factor.name for factor in factors)
+        raise DataError(
+            f"The levels of {names} hold ':' themselves, so that '{twice}' names two groups: use "
+            "another character in the levels."
+        )
+    return codes, labels
 
 
 def _joined(columns: Sequence[Array]) -> list[Any]:

@@ -16,6 +16,7 @@ from mixedteach.errors import (
     FormulaError,
     listed,
 )
+from mixedteach.fitting.blocks import is_nested
 from mixedteach.fitting.lmm import Fit, Problem
 from mixedteach.fixed_effects import many_levels
 from mixedteach.formula import Formula
@@ -83,6 +84,19 @@ def check_groups(random: Sequence[RandomTerm], n: int) -> None:
                     "or write (x||g) for an independent intercept and slope."
                 )
             seen[term.label, name] = term.text
+    for i, term in enumerate(random):
+        for other in random[:i]:
+            shared = [name for name in term.effects if name in other.effects]
+            if (
+                shared
+                and term.label != other.label
+                and term.groups == other.groups
+                and is_nested(term.codes, other.codes)
+            ):
+                raise DataError(
+                    f"'{other.label}' and '{term.label}' form the same groups, so the data cannot "
+                    f"tell their variances apart: leave {other.text} or {term.text} out."
+                )
     for term in random:
         if term.groups < 2:
             raise DataError(
@@ -135,24 +149,28 @@ def slope_notes(random: Sequence[RandomTerm]) -> list[str]:
 
 def boundary_notes(random: Sequence[RandomTerm], fit: Fit) -> list[str]:
     """Explain variances of zero and perfect correlations."""
-    notes = []
-    for term, cov in zip(random, fit.covariances, strict=True):
-        sd = np.sqrt(np.maximum(np.diag(cov), 0.0))
-        zero = [term.effects[a] for a in range(term.size) if sd[a] <= 1e-7 * np.sqrt(fit.sigma2)]
+    notes, start = [], 0
+    for term, cov, turn in zip(random, fit.covariances, fit.problem.turns, strict=True):
+        count = term.size * (term.size + 1) // 2
+        singular = fit.optimum.zero[start : start + count].any()
+        start += count
+        # what rounding makes of zero, in the unit of each effect
+        floor = 1e-14 * fit.sigma2 * (turn**2).sum(axis=1)
+        zero = [term.effects[a] for a in range(term.size) if cov[a, a] <= floor[a]]
         what = "" if term.effects == ["Intercept"] else f" ({', '.join(zero)})"
         if zero:
+            all_of_it = f"{term.text} then changes nothing in the fit; keep"
+            then = all_of_it if len(zero) == term.size else "Keep"
             notes.append(
                 f"The variance of {term.label}{what} is estimated as zero: beyond the other terms, "
-                f"the groups differ no more than chance would make them. {term.text} then changes "
-                "nothing in the fit; keep it if the design demands it."
+                f"the groups differ no more than chance would make them. {then} it if the design "
+                "demands it."
             )
-        elif term.size > 1:
-            corr = cov / np.outer(sd, sd)
-            if np.linalg.eigvalsh(corr).min() < 1e-8:
-                exact = term.size == 2
-                notes.append(
-                    f"The random effects of {term.text} are perfectly correlated"
-                    f"{f' ({np.sign(corr[0, 1]):+.0f})' if exact else ' in some combination'}: the "
-                    "data do not support so many variances. (x||g) or (1|g) is simpler."
-                )
+        elif singular and term.size > 1:
+            exact = term.size == 2
+            notes.append(
+                f"The random effects of {term.text} are perfectly correlated"
+                f"{f' ({np.sign(cov[0, 1]):+.0f})' if exact else ' in some combination'}: the data "
+                "do not support so many variances. (x||g) or (1|g) is simpler."
+            )
     return notes

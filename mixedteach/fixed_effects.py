@@ -26,10 +26,20 @@ from mixedteach.inference.functions import (
     Method,
     check_weights,
     linear_functions,
+    variances,
 )
 from mixedteach.table import Table
 
 Array = np.ndarray
+
+
+_FROM_R = {
+    "ranef": "m.random_effects or m.random_effects_table()", "VarCorr": "m.variance_components",
+    "fixef": "m.params", "coef": "m.params", "vcov": "m.cov_params()", "logLik": "m.llf",
+    "residuals": "m.resid", "fitted": "m.fittedvalues", "AIC": "m.aic", "BIC": "m.bic",
+    "confint": "m.conf_int()", "lsmeans": "m.emmeans()", "cov_re": "m.variance_components",
+    "drop1": "m.anova()", "getME": "m.theta and m.X", "df_resid": "m.coefficients()['df']",
+}  # fmt: skip
 
 
 class FixedEffects:
@@ -78,6 +88,22 @@ class FixedEffects:
         return pd.Series(
             np.sqrt(np.diag(self.cov_params().to_numpy())), index=self.params.index, name="SE"
         )
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """The t statistics of the fixed effects, with the model's own df method."""
+        return pd.Series(self.coefficients()["t"], name="t")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Their two-sided p-values, with the model's own df method."""
+        return pd.Series(self.coefficients()["p"], name="p")
+
+    def __getattr__(self, name: str) -> Any:
+        # only reached for names that do not exist: R's get a pointer to ours
+        here = _FROM_R.get(name)
+        hint = f": R's {name} is {here} here." if here else "."
+        raise AttributeError(f"A {type(self).__name__} has no '{name}'{hint}")
 
     @property
     def corr_params(self) -> pd.DataFrame:
@@ -260,7 +286,7 @@ class FixedEffects:
         level = check_level(level)
         method = self.method(ddf)
         value = L @ self.params.to_numpy(float)
-        variance = np.einsum("mi,ij,mj->m", L, method.cov, L) + extra
+        variance = variances(method, L) + extra
         df, complete = np.full(len(L), np.nan), ~np.isnan(L).any(axis=1)
         if complete.any():
             df[complete] = method.df(L[complete])

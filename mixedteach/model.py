@@ -189,10 +189,10 @@ class MixedModel(FixedEffects):
         if name == "containment":
             from mixedteach.inference.containment import Containment
 
-            return Containment(
-                self.X, self.fit.cov_beta, self.design, kept_columns(self), self.random
-            )
-        return PlainMethod("none (z, chi-squared)", self.fit.cov_beta, np.inf)
+            return Containment(self.X, self.fit, self.design, kept_columns(self), self.random)
+        return PlainMethod(
+            "none (z, chi-squared)", self.fit.cov_beta, np.inf, self.fit.variances
+        )
 
     def cov_params(self, ddf: str = "none") -> pd.DataFrame:
         """Return the covariance of the fixed effects, adjusted under ``ddf='kenward-roger'``."""
@@ -233,6 +233,50 @@ class MixedModel(FixedEffects):
                 np.sqrt(np.maximum(np.einsum("mkk->mk", V), 0.0))
                 for V in self.fit.conditional_covariances
             ]
+        )
+
+    def random_effects_table(self, level: float = 0.95) -> Table:
+        """Return all predicted random effects in one table, with intervals.
+
+        The standard errors are conditional: those of b given the data, variances and fixed effects
+        taken as known; the intervals are b -+ z SE.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        Table
+            Columns ``group, level, effect, estimate, SE, lower, upper``; one row an effect of a
+            group.
+
+        Examples
+        --------
+        >>> import mixedteach as mt
+        >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+        >>> m.random_effects_table()[["level", "estimate", "SE"]].round(3).head(2)
+          level  estimate     SE
+        0     1    -0.092  0.132
+        1     2     0.269  0.132
+        """
+        z = float(t_quantile(0.5 + check_level(level) / 2, np.inf))
+        rows = []
+        for term, b, V in zip(
+            self.random, self.fit.random_effects, self.fit.conditional_covariances, strict=True
+        ):
+            se = np.sqrt(np.maximum(np.einsum("mkk->mk", V), 0.0))
+            for i, name in enumerate(term.levels):
+                for a, effect in enumerate(term.effects):
+                    half = z * se[i, a]
+                    limits = (b[i, a] - half, b[i, a] + half)
+                    rows.append((term.label, str(name), effect, b[i, a], se[i, a], *limits))
+        columns = ["group", "level", "effect", "estimate", "SE", "lower", "upper"]
+        return Table(
+            pd.DataFrame(rows, columns=columns),
+            caption=f"Predicted random effects (BLUPs); conditional SE; intervals: {100 * level:g}%",
+            attrs={"ddf": "none", "adjust": "none", "family": "random effects", "level": level},
         )
 
     def _by_group(self, values: Sequence[Array]) -> dict[str, pd.DataFrame]:

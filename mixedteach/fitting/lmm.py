@@ -217,6 +217,11 @@ class Fit:
         """Rewrite linear functions of beta as functions of the coefficients of Q."""
         return L @ self.inverse_R
 
+    def variances(self, L: Array) -> Array:
+        """Return Var(L_i beta) of each row of L, by way of the coefficients of Q."""
+        rows = self.to_q(L)
+        return self.sigma2 * np.einsum("mi,ij,mj->m", rows, self.state.Phi, rows)
+
     @cached_property
     def delta(self) -> Array:
         """The relative variance parameters, D = sum delta_r E_r (orthogonal bases)."""

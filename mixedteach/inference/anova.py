@@ -74,6 +74,8 @@ def anova_table(
         F, q, den = test.F, test.num_df, test.den_df
         if q and hasattr(method, "terms"):
             den = method.terms[term]
+        if q and np.isnan(den):
+            notes.append(f"{labels[-1]}: no df are left in its stratum, so there is no test.")
         if not q:
             notes.append(
                 f"{labels[-1]}: not estimable; the data hold no observations that would determine "
@@ -108,6 +110,14 @@ def _notes(model: Model, kind: int | str) -> list[str]:
             notes.append(
                 f"{':'.join(low)} is tested at {at}, because {':'.join(term)} is in the model."
             )
+    numbers = [t for t in design.terms if len(t) > 1 and not design.factors(t)]
+    for term in numbers if kind in (2, 3) else []:
+        for low in design.terms:
+            if set(low) < set(term):
+                at = " and ".join(f"{name} = 0" for name in term if name not in low)
+                notes.append(
+                    f"{':'.join(low)} is tested at {at}, because {':'.join(term)} is in the model."
+                )
     if kind == 3 and len(model.kept) < len(design.names) and any(len(t) > 1 for t in design.terms):
         notes.append(
             "Some cells are empty: type III then compares only the cells that exist. "

@@ -11,7 +11,11 @@ their columns to the innermost stratum in which any of them varies: two ledgers.
 takes the smallest df among the columns it uses.
 
 *Crossed groups*, for which nlme has no rule: SAS's. A fixed term takes the smallest rank that a
-random term containing it adds to [X Z]; a term that no random term contains takes n - rank[X Z].
+random effect containing it adds to [X Z]; a term that no random effect contains takes
+n - rank[X Z]. Every random effect contains the intercept. A random slope (x|g) is two effects, g
+and x:g, of which the second contains x. The effects enter in the order of their number of groups.
+
+Small, crowded designs can leave nothing in a stratum: the df are then blank, and so is the test.
 
 Sources: Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.4.2; SAS/STAT
 User's Guide, PROC MIXED, option DDFM=CONTAIN.
@@ -21,12 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from mixedteach.design import FixedDesign, RandomTerm
 from mixedteach.fitting.blocks import Moments, is_nested
+from mixedteach.fitting.lmm import Fit
 from mixedteach.inference.functions import FTest, wald
 
 Array = np.ndarray
@@ -46,10 +52,11 @@ class Containment:
     """
 
     def __init__(
-        self, X: Array, cov: Array, design: FixedDesign, positions: dict[tuple[str, ...], Array],
+        self, X: Array, fit: Fit, design: FixedDesign, positions: dict[tuple[str, ...], Array],
         random: Sequence[RandomTerm],
     ) -> None:  # fmt: skip
-        self.cov = cov
+        self.cov = fit.cov_beta
+        self.variances = fit.variances
         self._intercept = positions.get((), np.empty(0, int))
         self._size = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
         chain = nested_chain(random)
@@ -61,6 +68,9 @@ class Containment:
             self.rule = "nested groups"
             self.columns, self.terms = _by_strata(X, positions, chain)
             self._outermost = int(chain[0].max())
+        # nothing left in a stratum: no test
+        self.columns = np.where(self.columns > 0, self.columns, np.nan)
+        self.terms = {name: df if df > 0 else np.nan for name, df in self.terms.items()}
         self.name = f"containment ({self.rule})"
 
     def for_means(self) -> Containment:
@@ -138,32 +148,42 @@ def _by_rank(
     X: Array, design: FixedDesign, positions: dict[tuple[str, ...], Array],
     random: Sequence[RandomTerm],
 ) -> tuple[Array, dict[tuple[str, ...], float]]:  # fmt: skip
-    pieces = [(set(term.bar.group), term) for term in random]
-    full = _rank(X, random)
-    rest = len(X) - full
-    adds = [full - _rank(X, [*random[:i], *random[i + 1 :]]) for i in range(len(random))]
+    blocks = _blocks(random)
+    ranks = [_rank(X, blocks[:i]) for i in range(len(blocks) + 1)]
+    adds = [after - before for before, after in pairwise(ranks)]
+    rest = len(X) - ranks[-1]
     terms: dict[tuple[str, ...], float] = {}
     by_column = np.full(X.shape[1], float(rest))
     for name, where in positions.items():
         used = {variable for part in name for variable in design.components[part].variables}
-        inside = [
-            adds[i]
-            for i, (group, term) in enumerate(pieces)
-            if used and used <= group | _effect_variables(term)
-        ]
-        terms[name] = float(min([a for a in inside if a > 0], default=rest))
+        inside = [add for add, block in zip(adds, blocks, strict=True) if used <= block.variables]
+        terms[name] = float(min([add for add in inside if add > 0], default=rest))
         by_column[where] = terms[name]
-    if () in terms:
-        terms[()] = float(max(terms.values()))
-        by_column[positions[()]] = terms[()]
     return by_column, terms
 
 
-def _effect_variables(term: RandomTerm) -> set[str]:
-    return {v for c in term.design.components.values() for v in c.variables}
+@dataclass(frozen=True)
+class _Block:
+    """One random effect in SAS's sense: the intercept or one slope of a group."""
+
+    variables: frozenset[str]
+    codes: Array
+    basis: Array
+    groups: int
 
 
-def _rank(X: Array, random: Sequence[RandomTerm]) -> int:
+def _blocks(random: Sequence[RandomTerm]) -> list[_Block]:
+    """Split the random terms into single effects, few groups first."""
+    blocks = []
+    for term in sorted(random, key=lambda term: term.groups):
+        for name, columns in term.design.columns.items():
+            used = {v for part in name for v in term.design.components[part].variables}
+            variables = frozenset(term.bar.group) | used
+            blocks.append(_Block(variables, term.codes, term.basis[:, columns], term.groups))
+    return blocks
+
+
+def _rank(X: Array, blocks: Sequence[_Block]) -> int:
     """Return rank [X Z] without forming Z.
 
     Component by component, rank [Z_c K] = rank A_c + rank of what is left of K after projection on
@@ -171,9 +191,9 @@ def _rank(X: Array, random: Sequence[RandomTerm]) -> int:
     """
     moments = Moments(
         X / _length(X),
-        [term.codes for term in random],
-        [term.basis / _length(term.basis) * np.sqrt(len(X)) for term in random],
-        [term.groups for term in random],
+        [block.codes for block in blocks],
+        [block.basis / _length(block.basis) * np.sqrt(len(X)) for block in blocks],
+        [block.groups for block in blocks],
     )
     size = np.concatenate([moments.border_diagonal, np.ones(moments.w)])
     root = np.sqrt(np.where(size > 0, size, 1.0))

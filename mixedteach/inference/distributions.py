@@ -62,12 +62,14 @@ def tukey_pvalue(q: float, k: int, df: float) -> float:
     >>> round(tukey_pvalue(3.5, 3, 20), 6)
     0.055892
     """
-    if np.isnan(q) or np.isnan(df):
+    if np.isnan(q) or not df > 0:
         return np.nan
     if q <= 0:
         return 1.0
-    if np.isinf(df):
+    if df > 1e8:  # no longer told from the normal
         return float(_range_tail(np.array([q]), k)[0])
+    if df < 1:
+        return _few(q, k, df)
     # s^2 df is chi-squared: integrate over all of s that carries more than 1e-17
     x, weight = _nodes(96 if df > 5 else 320)  # few df: a long tail near s = 0
     low = np.sqrt(2 * special.gammaincinv(0.5 * df, 1e-17) / df) if df > 2 else 0.0
@@ -82,6 +84,18 @@ def tukey_pvalue(q: float, k: int, df: float) -> float:
     )
     tail = _range_tail(q * s, k)
     return float(min(1.0, 0.5 * (high - low) * (weight * np.exp(log_density)) @ tail))
+
+
+def _few(q: float, k: int, df: float) -> float:
+    """Return the tail for df < 1, whose density is infinite at s = 0: substitute s = u^(1/df)."""
+    x, weight = _nodes(320)
+    high = (2 * special.gammainccinv(0.5 * df, 1e-17) / df) ** (0.5 * df)
+    u = 0.5 * high * (x + 1)
+    s = u ** (1 / df)
+    density = np.exp(
+        np.log(2.0 / df) + 0.5 * df * np.log(0.5 * df) - special.gammaln(0.5 * df) - 0.5 * df * s**2
+    )
+    return float(min(1.0, 0.5 * high * (weight * density) @ _range_tail(q * s, k)))
 
 
 def _range_tail(w: Array, k: int) -> Array:
@@ -100,7 +114,7 @@ def _range_tail(w: Array, k: int) -> Array:
 
 def tukey_quantile(probability: float, k: int, df: float) -> float:
     """Return the quantile of the studentized range, by the Illinois method on the upper tail."""
-    if np.isnan(df):
+    if not df > 0:
         return np.nan
     tail = 1 - probability
 

@@ -267,15 +267,17 @@ def _shares(
 ) -> Array:  # fmt: skip
     """Return the weight of each combination of the other factors, for each cell (rows sum to 1)."""
     base = np.ones(len(nuisance))
-    if weights == "proportional" and rest:
-        counts = model.frame.groupby(list(rest), observed=True).size().to_dict()
-        keys = [tuple(other[name] for name in rest) for other in nuisance]
+    counted = [name for name in rest if is_factor(model, name)]  # covariates at=: evenly
+    if weights == "proportional" and counted:
+        counts = model.frame.groupby(counted, observed=True).size().to_dict()
+        keys = [tuple(other[name] for name in counted) for other in nuisance]
         base = np.array([counts.get(k, counts.get(k[0], 0) if len(k) == 1 else 0) for k in keys])
     shares = np.tile(base.astype(float), (len(cells), 1))
     if parents:
         possible = [[_occurs(model, cell | other, parents) for other in nuisance] for cell in cells]
         shares *= np.array(possible, float)
-    return shares / shares.sum(axis=1, keepdims=True)
+    total = shares.sum(axis=1, keepdims=True)
+    return shares / np.where(total > 0, total, 1.0)
 
 
 def _typed(model: Model, grid: pd.DataFrame) -> pd.DataFrame:
@@ -326,6 +328,8 @@ def _said(
         if set(term) & set(wanted) and set(term) - set(wanted) - set(given)
         and len(term) > 1 and set(term) & set(rest)
     ]  # fmt: skip
+    if model.formula.response_name not in model.frame.columns:
+        notes.append(f"Means are on the scale of {model.formula.response_name}.")
     if inside:
         name = ":".join(inside[0])
         notes.append(f"{name} is in the model: these means average over differences it allows.")

@@ -7,7 +7,7 @@ was made with. What it asks of a fitted model is the small contract :class:`Mode
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mixedteach.design import FixedDesign
 
 Array = np.ndarray
+
+_TAKEN = {"emmean", "estimate", "SE", "df", "t", "p", "lower", "upper"}  # columns of results
 
 DDF_METHODS = ("containment", "satterthwaite", "kenward-roger", "residual", "none")
 
@@ -112,10 +114,15 @@ def check_weights(label: Any, weights: Any, names: Sequence[Any], what: str) -> 
 class PlainMethod:
     """The same df for everything: residual df of a linear model, or infinite (z tests)."""
 
-    def __init__(self, name: str, cov: Array, df: float) -> None:
+    def __init__(
+        self, name: str, cov: Array, df: float,
+        variances: Callable[[Array], Array] | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.cov = cov
         self._df = df
+        if variances is not None:
+            self.variances = variances
 
     def df(self, L: Array) -> Array:
         """Return the one df for every row."""
@@ -289,11 +296,17 @@ def linear_functions(
     for rows in groups:
         p[rows] = adjustment.pvalues(plan, t[rows], df[rows])
         half[rows] = adjustment.quantiles(plan, len(rows), df[rows], level) * se[rows]
-    data = {name: labels[name].to_numpy() for name in labels.columns}
+    # a factor may be called t or p: then its column says that it holds the levels
+    data = {
+        f"{name} (factor)" if name in _TAKEN else name: labels[name].to_numpy()
+        for name in labels.columns
+    }
     data |= {estimate: value, "SE": se, "df": df, "t": t, "p": p}
     data |= {"lower": value - half, "upper": value + half}
     ddf_shown = method.name
     all_notes = [*notes, *plan.notes, *model.row_notes]
+    if np.isnan(df[~absent]).any():
+        all_notes.append("Where df are blank, none are left in that stratum: there is no test.")
     if absent.any():
         all_notes.append(
             "Blank rows are not estimable: the data hold no observations that determine them."
