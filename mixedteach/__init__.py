@@ -64,7 +64,8 @@ def __getattr__(name: str) -> Any:
         return value
     hint = _FROM_R.get(name)
     raise AttributeError(
-        f"mixedteach has no '{name}'" + (f": use {hint}." if hint else "; dir(mixedteach) lists all.")
+        f"mixedteach has no '{name}'"
+        + (f": use {hint}." if hint else "; dir(mixedteach) lists all.")
     )
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from mixedteach.classical import LinearModel
 from mixedteach.errors import (
     InferenceError,
     a_kind,
 )
-from mixedteach.classical import LinearModel
 from mixedteach.inference.ranova import linear_loglik
 from mixedteach.model import MixedModel
 from mixedteach.table import Table

@@ -340,6 +340,9 @@ def _remedy(text: str) -> str:
         return "name the columns, for '.' is not understood here"
     if "[" in plain:
         return "it may not have square brackets; order the levels in the data, with pd.Categorical"
+    slash = re.search(r"\(\s*[01]\s*/\s*([^()|]+)\)", plain)
+    if slash:
+        return f"write a random effect with an upright bar, (1|{slash.group(1).strip()})"
     if re.search(r"[=<>!]", plain):
         return "put a comparison inside I(), as in I(x > 2)"
     return (

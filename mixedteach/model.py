@@ -190,9 +190,7 @@ class MixedModel(FixedEffects):
             from mixedteach.inference.containment import Containment
 
             return Containment(self.X, self.fit, self.design, kept_columns(self), self.random)
-        return PlainMethod(
-            "none (z, chi-squared)", self.fit.cov_beta, np.inf, self.fit.variances
-        )
+        return PlainMethod("none (z, chi-squared)", self.fit.cov_beta, np.inf, self.fit.variances)
 
     def cov_params(self, ddf: str = "none") -> pd.DataFrame:
         """Return the covariance of the fixed effects, adjusted under ``ddf='kenward-roger'``."""
@@ -275,7 +273,7 @@ class MixedModel(FixedEffects):
         columns = ["group", "level", "effect", "estimate", "SE", "lower", "upper"]
         return Table(
             pd.DataFrame(rows, columns=columns),
-            caption=f"Predicted random effects (BLUPs); conditional SE; intervals: {100 * level:g}%",
+            caption=f"Random effects (BLUPs) with conditional SE; intervals: {100 * level:g}%",
             attrs={"ddf": "none", "adjust": "none", "family": "random effects", "level": level},
         )
 

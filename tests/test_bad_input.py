@@ -691,10 +691,16 @@ REFUSALS = [
          "compare() takes the models one by one: write compare(m0, m1)."),
     Case("compare formulas",
          lambda: mt.compare("y ~ dose + (1|site)", "y ~ 1 + (1|site)"), InferenceError,
-         "compare() takes models fitted by lmer(), not text: fit it with lmer()."),
-    Case("compare with least squares",
-         lambda: mt.compare(mt.lm("y ~ dose", data()), simple()), InferenceError,
-         "compare() takes models fitted by lmer(), not a LinearModel: fit it with lmer()."),
+         "compare() takes models fitted by lmer() or lm(), not text."),
+    Case("two names for the same groups",
+         lambda: mt.lmer("y ~ dose + (1|site) + (1|place)", data().assign(place=data()["site"])),
+         DataError,
+         "'site' and 'place' form the same groups, so the data cannot tell their variances apart: "
+         "leave (1 | site) or (1 | place) out."),
+    Case("a slash for a bar",
+         lambda: mt.lmer("y ~ dose + (1/site)", data()), FormulaError,
+         "'dose + (1/site)' in the formula 'y ~ dose + (1/site)' cannot be read: write a random "
+         "effect with an upright bar, (1|site)."),
 ]  # fmt: skip
 
 

@@ -218,3 +218,42 @@ def test_extreme_ratios_of_variance(ratio: float) -> None:
     else:
         assert model.fit.optimum.zero.tolist() == [True]
         assert model.scale == pytest.approx(np.var(y, ddof=1), rel=1e-8)
+
+
+@pytest.mark.parametrize("seed", [86, 320, 794, 986])
+def test_the_lower_of_two_valleys(seed: int) -> None:
+    """One group of ten rows and twenty of one: two minima, at zero and inside, do occur."""
+    y = np.random.default_rng(seed).normal(size=30)
+    codes = np.concatenate([np.zeros(10, np.intp), np.arange(1, 21)])
+    fit = Problem(np.ones((30, 1)), y, [codes], [np.ones((30, 1))], [21]).fit()
+    grid = [fit.criterion.value(np.array([theta])) for theta in np.linspace(0, 3, 301)]
+    assert fit.deviance <= min(grid) + 1e-9
+    inside = [i for i in range(1, 300) if grid[i] < min(grid[i - 1], grid[i + 1])]
+    assert inside, "these seeds were chosen for a minimum inside"
+    assert grid[0] < grid[1], "and another at zero"
+
+
+@pytest.mark.parametrize("ratio", [1e2, 1e4, 1e6])
+def test_a_large_variance_of_a_crossed_factor(ratio: float) -> None:
+    """The border must keep its digits where its variance is large; balanced data say what is right.
+
+    The mean then has a variance of ratio / 4 beside a residual of one: of 16 digits 6 may go.
+    """
+    rng = np.random.default_rng(16)
+    a, b, _ = (axis.ravel() for axis in np.indices((4, 12, 3)))
+    y = np.sqrt(ratio) * rng.normal(size=4)[a] + 2 * rng.normal(size=12)[b]
+    y += rng.normal(size=(4, 12))[a, b] + rng.normal(size=len(a))
+    frame = pd.DataFrame({"a": a, "b": b, "y": y}).astype({"a": str, "b": str})
+    model = mt.lmer("y ~ 1 + (1|a) + (1|b) + (1|a:b)", frame)
+    assert model.fit.problem.moments.border == [0]
+    cells = y.reshape(4, 12, 3)
+    means = cells.mean(axis=2)
+    one, other = means.mean(axis=1), means.mean(axis=0)
+    both = means - one[:, None] - other + means.mean()
+    ms_a, ms_b = 36 * one.var(ddof=1), 12 * other.var(ddof=1)
+    ms_ab = 3 * (both**2).sum() / 33
+    rest = cells.var(axis=2, ddof=1).mean()
+    expected = [(ms_a - ms_ab) / 36, (ms_b - ms_ab) / 12, (ms_ab - rest) / 3, rest]
+    assert min(expected) > 0
+    assert model.converged
+    np.testing.assert_allclose(model.variance_components["variance"], expected, rtol=1e-7)

@@ -274,22 +274,26 @@ class Moments:
                     out[first + a, first + b] = D[t][a, b]
         return out
 
-    def _border_step(self, S: Array, D: Sequence[Array]) -> tuple[Array, Array, Array, float]:
-        """Return M_bb = (I + S_bb D)^-1 S_bb, F = (I + D S_bb)^-1, Gamma, log|I + S_bb D|."""
+    def _border_step(
+        self, S: Array, D: Sequence[Array]
+    ) -> tuple[Array, Array, Array, Array, float]:
+        """Return M_bb = (I + S_bb D)^-1 S_bb, F = (I + D S_bb)^-1, C_b, Gamma, log|I + S_bb D|.
+
+        Each is solved for, not taken as a difference such as F = I - D M: where D is large F is
+        small, and the difference would hold rounding alone.
+        """
         nb = self.nb
         Sb, Db = S[:nb, :nb], self._border_d(D)
         B = np.eye(nb) + Sb @ Db
-        solved = np.linalg.solve(B, np.hstack([Sb, S[:nb, nb:]]))
-        M, Cb = solved[:, :nb], solved[:, nb:]
-        F = np.eye(nb) - Db @ M
+        solved = np.linalg.solve(B, np.hstack([Sb, np.eye(nb), S[:nb, nb:]]))
+        M, F, Cb = solved[:, :nb], solved[:, nb : 2 * nb].T, solved[:, 2 * nb :]
         Gamma = np.vstack([-Db @ Cb, np.eye(self.w)])
-        return 0.5 * (M + M.T), F, Gamma, float(np.linalg.slogdet(B)[1])
+        return 0.5 * (M + M.T), F, Cb, Gamma, float(np.linalg.slogdet(B)[1])
 
     def _eliminate_border(self, inner: Pieces, D: Sequence[Array], derivatives: bool) -> Pieces:
         """Second stage: take the crossed factors out of K by dense algebra of their own size."""
         nb, w = self.nb, self.w
-        M, F, Gamma, log_det = self._border_step(inner.S, D)
-        Cb = F.T @ inner.S[:nb, nb:]  # Z_b'W K
+        M, F, Cb, Gamma, log_det = self._border_step(inner.S, D)  # C_b = Z_b'W K
         S = inner.S[nb:, nb:] - inner.S[nb:, :nb] @ self._border_d(D) @ Cb
         if not derivatives:
             empty = np.zeros((0, 0))
@@ -349,9 +353,9 @@ class Moments:
         variances: list[Array] = [np.empty(0)] * len(self.sizes)
         if self.border:
             S = self.at_inner(D)
-            M, F, Gamma, _ = self._border_step(S, D)
+            M, F, Cb, Gamma, _ = self._border_step(S, D)
             Kb = self._border_d(D) @ F.T
-            score = F.T @ S[: self.nb, self.nb :] @ v
+            score = Cb @ v
             for t in self.border:
                 start, m, k = self._border_offset[t], self.groups[t], self.sizes[t]
                 own = slice(start, start + m * k)

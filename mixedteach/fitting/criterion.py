@@ -129,7 +129,10 @@ class Criterion:
     def _value(self, pieces: Pieces) -> tuple[float, float, Array, Array]:
         p, S = self.p, pieces.S
         if p:
-            low = np.linalg.cholesky(S[:p, :p])
+            try:
+                low = np.linalg.cholesky(S[:p, :p])
+            except np.linalg.LinAlgError:  # rounding has eaten X'WX: no place to be
+                return np.inf, 0.0, np.zeros(p), np.zeros((p, p))
             inverse = np.linalg.inv(low)
             Phi = inverse.T @ inverse
             beta = Phi @ S[:p, p]
@@ -149,6 +152,10 @@ class Criterion:
         theta = np.asarray(theta, float)
         pieces = self.moments.at(self.D(theta))
         value, r2, beta, Phi = self._value(pieces)
+        if np.isinf(value):
+            nothing = np.zeros(len(theta))
+            H = np.zeros((len(theta), len(theta)))
+            return State(theta, value, r2, beta, Phi, pieces, nothing, H, nothing)
         gradient, hessian = delta_derivatives(pieces, beta, Phi, r2, self.df, self.reml)
         score = gradient
         if self.scalar:

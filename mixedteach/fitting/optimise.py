@@ -25,6 +25,11 @@ from mixedteach.fitting.criterion import Criterion, State, factors, theta_of, tr
 Array = np.ndarray
 
 _LARGE = 1e7  # a relative standard deviation beyond this means a residual variance of zero
+_SUSPECT = 100  # and so does one beyond this at which the search cannot come to rest
+_NO_RESIDUAL = (
+    "The residual variance tends to zero: the fixed and random effects reproduce the response "
+    "exactly. Remove a random effect or check the response for copied values."
+)
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,14 @@ def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
     first = mivque(criterion) if start is None else np.asarray(start, float)
     best = descend(criterion, first, np.ones(len(first), bool), path)
     best = _settle(criterion, best, on_diagonal, path)
-    if start is None and _near_zero(best.theta, on_diagonal).any():
-        # near the boundary there can be a second valley: look once from another side
-        other = descend(criterion, _lambda_start(sizes, 1.0), np.ones(len(first), bool), path=[])
-        other = _settle(criterion, other, on_diagonal, [])
-        if other.value < best.value - 1e-9:
-            best = other
-            path.append((best.theta, best.value))
+    if start is None:
+        for other in _other_sides(criterion, best, on_diagonal):
+            # a second valley is rare, but a likelihood may have one: look once from each side
+            trial = descend(criterion, other, ~(on_diagonal & (other == 0)), path=[])
+            trial = _settle(criterion, trial, on_diagonal, [])
+            if trial.value < best.value - 1e-9:
+                best = trial
+                path.append((best.theta, best.value))
     theta = _positive(best.theta, sizes)
     if not np.array_equal(theta, best.theta):
         best = criterion.at(theta)
@@ -88,7 +94,10 @@ def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
     scale = 1e-6 * max(1.0, criterion.df)
     moving = ~zero
     flat = bool(np.abs(best.gradient[moving]).max(initial=0.0) < scale)
-    curved = _eigenvalues(best.hessian[np.ix_(moving, moving)]).min(initial=0.0) > -scale
+    curvature = _eigenvalues(best.hessian[np.ix_(moving, moving)])
+    curved = curvature.min(initial=0.0) > -scale * max(1.0, curvature.max(initial=0.0))
+    if not np.isfinite(best.value) or (not flat and np.abs(theta).max() > _SUSPECT):
+        raise FitError(_NO_RESIDUAL)
     return Optimum(best, path, zero, flat and bool(curved))
 
 
@@ -98,6 +107,24 @@ def _eigenvalues(H: Array) -> Array:
 
 def _lambda_start(sizes: list[int], value: float) -> Array:
     return theta_of([value * np.eye(k) for k in sizes])
+
+
+def _other_sides(criterion: Criterion, best: State, on_diagonal: Array) -> list[Array]:
+    """Return starts from which another valley may be found.
+
+    At the boundary: one with all variances large. Inside: those with one of the small variances,
+    or all, at zero, if the deviance is lower there (a value costs little).
+    """
+    if _near_zero(best.theta, on_diagonal).any():
+        return [_lambda_start(criterion.moments.sizes, 3.0)]
+    zeros = []
+    for j in np.flatnonzero(on_diagonal & (np.abs(best.theta) < 1)):
+        theta = best.theta.copy()
+        theta[j] = 0.0
+        zeros.append(theta)
+    if len(zeros) > 1:
+        zeros.append(np.zeros_like(best.theta))
+    return [theta for theta in zeros if criterion.value(theta) < best.value - 1e-9]
 
 
 def _near_zero(theta: Array, on_diagonal: Array) -> Array:
@@ -179,10 +206,7 @@ def descend(
         state = trial
         path.append((state.theta, state.value))
         if np.abs(state.theta).max() > _LARGE:
-            raise FitError(
-                "The residual variance tends to zero: the fixed and random effects reproduce the "
-                "response exactly. Remove a random effect or check the response for copied values."
-            )
+            raise FitError(_NO_RESIDUAL)
     return state
 
 

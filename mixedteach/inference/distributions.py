@@ -68,11 +68,11 @@ def tukey_pvalue(q: float, k: int, df: float) -> float:
         return 1.0
     if df > 1e8:  # no longer told from the normal
         return float(_range_tail(np.array([q]), k)[0])
-    if df < 1:
+    if df < 2:
         return _few(q, k, df)
     # s^2 df is chi-squared: integrate over all of s that carries more than 1e-17
     x, weight = _nodes(96 if df > 5 else 320)  # few df: a long tail near s = 0
-    low = np.sqrt(2 * special.gammaincinv(0.5 * df, 1e-17) / df) if df > 2 else 0.0
+    low = np.sqrt(2 * special.gammaincinv(0.5 * df, 1e-17) / df)
     high = np.sqrt(2 * special.gammainccinv(0.5 * df, 1e-17) / df)
     s = 0.5 * (high - low) * x + 0.5 * (high + low)
     log_density = (
@@ -87,14 +87,13 @@ def tukey_pvalue(q: float, k: int, df: float) -> float:
 
 
 def _few(q: float, k: int, df: float) -> float:
-    """Return the tail for df < 1, whose density is infinite at s = 0: substitute s = u^(1/df)."""
+    """Return the tail for df < 2, whose density is not smooth at s = 0: substitute s = u^(2/df)."""
     x, weight = _nodes(320)
-    high = (2 * special.gammainccinv(0.5 * df, 1e-17) / df) ** (0.5 * df)
+    high = (2 * special.gammainccinv(0.5 * df, 1e-17) / df) ** (0.25 * df)
     u = 0.5 * high * (x + 1)
-    s = u ** (1 / df)
-    density = np.exp(
-        np.log(2.0 / df) + 0.5 * df * np.log(0.5 * df) - special.gammaln(0.5 * df) - 0.5 * df * s**2
-    )
+    s = u ** (2 / df)
+    constant = np.log(4.0 / df) + 0.5 * df * np.log(0.5 * df) - special.gammaln(0.5 * df)
+    density = u * np.exp(constant - 0.5 * df * s**2)
     return float(min(1.0, 0.5 * high * (weight * density) @ _range_tail(q * s, k)))
 
 

@@ -1,0 +1,123 @@
+"""The fitted model as its users meet it: names, tables, containment for crossed groups."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import mixedteach as mt
+from mixedteach.inference.distributions import tukey_pvalue, tukey_quantile
+
+PLANKS = "humidity ~ width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)"
+
+
+def test_names_of_statsmodels() -> None:
+    m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+    table = m.coefficients()
+    assert m.tvalues.tolist() == table["t"].tolist()
+    assert m.pvalues.tolist() == table["p"].tolist()
+    assert m.fe_params.equals(m.params)
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer"), [("ranef", "random_effects_table"), ("VarCorr", "variance_components")]
+)
+def test_names_of_r_point_to_ours(name: str, pointer: str) -> None:
+    m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+    with pytest.raises(AttributeError, match=pointer):
+        getattr(m, name)
+    assert not hasattr(m, "nonsense")
+    with pytest.raises(AttributeError, match=r"mt\.lmer"):
+        mt.lme  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["t", "p", "df", "SE", "lower", "emmean", "estimate"])
+def test_a_factor_may_be_called_like_a_column_of_results(name: str) -> None:
+    """`t` and `p` are ordinary names of treatments and plots."""
+    tablets = mt.load_tablets().rename(columns={"method": name})
+    renamed = mt.lmer(f"content ~ {name} + (1|tablet)", tablets).emmeans(name)
+    plain = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets()).emmeans("method")
+    assert renamed[f"{name} (factor)"].tolist() == ["nir", "hplc"]
+    for column in ("emmean", "SE", "df", "t", "p", "lower", "upper"):
+        np.testing.assert_allclose(renamed[column], plain[column], rtol=1e-12)
+    oats = mt.load_oats().rename(columns={"variety": name})
+    pairs = mt.lmer(f"yield ~ {name}*nitrogen + (1|block)", oats).emmeans("nitrogen", by=name)
+    assert sorted(set(pairs.pairs()[f"{name} (factor)"])) == sorted(set(oats[name]))
+
+
+def test_random_effects_in_one_table() -> None:
+    m = mt.lmer("Reaction ~ Days + (Days|Subject)", mt.load_sleepstudy())
+    table = m.random_effects_table(level=0.9)
+    assert table.shape == (36, 7)
+    one = table[(table["level"] == "308") & (table["effect"] == "Days")].iloc[0]
+    assert one["estimate"] == m.random_effects["Subject"].loc["308", "Days"]
+    assert one["SE"] == m.random_effects_se["Subject"].loc["308", "Days"]
+    half = stats.norm.ppf(0.95) * one["SE"]
+    assert one["upper"] - one["estimate"] == pytest.approx(half, rel=1e-9)
+
+
+def test_containment_of_crossed_groups() -> None:
+    planks = mt.lmer(PLANKS, mt.load_planks()).method("containment").terms
+    assert planks == {(): 19, ("width",): 38, ("depth",): 76, ("width", "depth"): 152}
+    # 24 plates and 6 samples: every random effect contains the intercept, the smaller rank rules
+    mean = mt.lmer("diameter ~ 1 + (1|plate) + (1|sample)", mt.load_penicillin())
+    assert mean.coefficients("containment")["df"].tolist() == [5.0]
+    # 11 subjects: a slope is charged to subjects however the bar is written
+    rng = np.random.default_rng(7)
+    s, i = (axis.ravel() for axis in np.indices((11, 8)))
+    x, y = rng.normal(size=88), rng.normal(size=88) + rng.normal(size=11)[s]
+    data = pd.DataFrame({"s": s, "i": i, "x": x, "y": y})
+    for bar in ("(x|s)", "(x||s)"):
+        m = mt.lmer(f"y ~ x + {bar} + (1|i)", data)
+        assert m.method("containment").terms == {(): 7, ("x",): 10}
+
+
+def test_no_df_left_means_no_test() -> None:
+    rng = np.random.default_rng(3)
+    # four groups, of which three numbers of the group take all there is between groups
+    g = np.repeat(np.arange(4), 3)
+    data = pd.DataFrame({"g": g, "u": g, "v": g**2, "f": g**3, "y": rng.normal(size=12)})
+    data["z"] = rng.normal(size=12)
+    m = mt.lmer("y ~ u + v + f + z + (0 + z|g)", data, ddf="containment")
+    table = m.anova()
+    assert np.isnan(table.loc["f", ["den_df", "p"]].astype(float)).all()
+    assert any("no df are left" in note for note in table.notes)
+    assert np.isnan(tukey_quantile(0.95, 3, 0.0))
+
+
+@pytest.mark.parametrize("df", [0.05, 0.3, 0.8, 0.99, 1.5, 3.0, 1e9, 1e15])
+def test_tukey_of_two_means_is_the_t_test(df: float) -> None:
+    """With two means q = sqrt(2) |t|, whatever the df."""
+    for t in (0.2, 1.5, 4.0):
+        exact = 2 * stats.t.sf(t, df)
+        assert tukey_pvalue(np.sqrt(2) * t, 2, df) == pytest.approx(exact, rel=1e-7, abs=1e-9)
+
+
+def test_notes_do_not_depend_on_units() -> None:
+    """A covariate near 1e6, or in units of 1e9, is no reason to speak of the boundary."""
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(12), 8)
+    x = rng.normal(size=96)
+    y = rng.normal(size=12)[g] + (1 + rng.normal(size=12)[g]) * x + 0.5 * rng.normal(size=96)
+    data = pd.DataFrame({"g": g, "y": y, "x": x, "far": x + 1e6, "large": x * 1e9})
+    plain = mt.lmer("y ~ x + (x|g)", data)
+    assert plain.notes == []
+    for name in ("far", "large"):
+        m = mt.lmer(f"y ~ {name} + ({name}|g)", data)
+        assert m.llf == pytest.approx(plain.llf - (np.log(1e9) if name == "large" else 0), abs=1e-6)
+        assert m.notes == []
+
+
+def test_labels_that_collide_are_refused() -> None:
+    data = pd.DataFrame(
+        {"a": ["p", "p:q", "p", "p:q"] * 3, "b": ["q:r", "r", "s", "s"] * 3, "y": range(12)}
+    )
+    with pytest.raises(mt.DataError, match="'p:q:r' names two groups"):
+        mt.lmer("y ~ 1 + (1|a:b)", data)
+
+
+def test_means_over_chosen_covariate_values_weigh_them_evenly() -> None:
+    m = mt.lmer("distance ~ Sex*age + (1|Subject)", mt.load_orthodont())
+    at = {"age": [8, 10, 25]}
+    equal, proportional = (m.emmeans("Sex", at=at, weights=w) for w in ("equal", "proportional"))
+    np.testing.assert_allclose(equal["emmean"], proportional["emmean"], rtol=1e-12)
