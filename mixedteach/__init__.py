@@ -7,7 +7,12 @@
 term
 method       1     9.0  0.2866  0.6054
 
-The public names below are loaded when they are first used, so that the import is quick.
+Models: ``lmer`` (mixed), ``lm`` (least squares), ``from_statsmodels``; the classical
+``paired_t_test`` and ``TukeyHSD``; ``compare`` for likelihood ratios; ``load_...`` for data.
+A fitted model has ``summary, coefficients, anova, ranova, emmeans, estimable, conf_int, predict,
+simulate, refit, variance_components, random_effects`` and more: ``help(mixedteach.MixedModel)``.
+
+The public names are loaded when they are first used, so that the import is quick.
 """
 
 from __future__ import annotations
@@ -42,7 +47,8 @@ _HOME = {
     },
 }  # fmt: skip
 
-__all__ = sorted(_HOME)
+# help(mixedteach) shows what is listed here; Table would bring all of pandas along
+__all__ = sorted(set(_HOME) - {"Table"})
 
 _FROM_R = {
     "lme": "mt.lmer('y ~ x + (1|g)', data)",

@@ -58,11 +58,12 @@ def as_factor(name: str, values: Any, levels: Sequence[Any] | None = None) -> Fa
     if isinstance(values, pd.Series):
         values = values.array
     if levels is None and isinstance(values, pd.Categorical):
-        used = np.unique(values.codes)
-        used = used[used >= 0]
-        if len(used) < len(values.categories):
-            values = values.remove_unused_categories()
-        return Factor(name, tuple(values.categories), np.asarray(values.codes, np.intp))
+        codes, labels = np.asarray(values.codes, np.intp), values.categories
+        used = np.bincount(codes + 1, minlength=len(labels) + 1)[1:] > 0  # -1: missing
+        if not used.all():
+            place = np.append(np.cumsum(used) - 1, -1)  # -1 stays -1
+            codes, labels = place[codes], labels[used]
+        return Factor(name, tuple(labels), codes)
     if levels is None:
         codes, uniques = pd.factorize(pd.Series(values))  # pandas 2.2 refuses plain .array
         try:

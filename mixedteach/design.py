@@ -191,6 +191,8 @@ def aliased_columns(X: Array, tolerance: float = 1e-7) -> list[int]:
     """
     p = X.shape[1]
     lengths = np.sqrt(np.einsum("ij,ij->j", X, X))
+    if p == 1:
+        return [] if lengths[0] > 0 else [0]
     kept, aliased = list(range(p)), []
     while kept:
         scaled = X[:, kept] / np.where(lengths[kept] > 0, lengths[kept], 1.0)
@@ -267,11 +269,15 @@ class RandomTerm:
 
 def random_terms(formula: Formula, frame: ModelFrame) -> list[RandomTerm]:
     """Build one RandomTerm for each bar of the formula."""
-    return [_random_term(bar, frame) for bar in formula.bars]
+    names = dict.fromkeys(name for bar in formula.bars for name in bar.group)
+    factors = {name: as_factor(name, frame.data[name]) for name in names}
+    return [
+        _random_term(bar, frame, {name: factors[name] for name in bar.group})
+        for bar in formula.bars
+    ]
 
 
-def _random_term(bar: Bar, frame: ModelFrame) -> RandomTerm:
-    factors = {name: as_factor(name, frame.data[name]) for name in bar.group}
+def _random_term(bar: Bar, frame: ModelFrame, factors: dict[str, Factor]) -> RandomTerm:
     codes, levels = _cross(list(factors.values()))
     design = FixedDesign(bar.effects, frame.data)
     return RandomTerm(

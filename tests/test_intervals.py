@@ -8,6 +8,7 @@ through a coarse profile and hold to 1e-3.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -20,6 +21,7 @@ import mixedteach as mt
 from mixedteach.errors import FitError, InferenceError
 from mixedteach.fitting import pls
 from mixedteach.fitting.lmm import Problem, semidefinite_cholesky
+from mixedteach.inference import intervals
 from mixedteach.inference.intervals import bootstrap, bootstrap_estimates, profile
 
 MAIN = parity.load("r_reference.json")
@@ -354,11 +356,26 @@ def test_a_correlation_with_a_variance_of_zero_can_be_anything():
 
 def test_a_residual_variance_that_can_vanish():
     # the groups of a and b together span every row: the data allow that there is no residual
-    a, b = list("112233445566"), list("122334455661")
-    y = [0.3, 1.9, 0.4, 2.2, 2.1, 1.2, -0.4, 0.9, 3.1, 0.2, 1.4, 0.8]
-    table = profile(mt.lmer("y ~ 1 + (1|a) + (1|b)", pd.DataFrame({"y": y, "a": a, "b": b})))
-    assert table[["lower", "upper"]].notna().all().all()
-    assert 0 <= table.loc["sd(Residual)", "lower"] < table.loc["sd(Residual)", "estimate"]
+    a, b = list("112233445566"), list("122334455667")
+    y = [-2.2, -0.35, 0.42, -1.14, -1.78, -0.37, 0.57, 0.4, -1.25, -1.58, -0.94, 0.45]
+    model = mt.lmer("y ~ 1 + (1|a) + (1|b)", pd.DataFrame({"y": y, "a": a, "b": b}))
+    table = profile(model)
+    assert table.loc["sd(Residual)", "lower"] == 0.0
+    assert any(note.startswith("sd(Residual) can be zero") for note in table.notes)
+    check_limits(model, ["sd(Intercept | b)", "Intercept"])
+
+
+def test_no_profile_without_an_optimum(monkeypatch):
+    model = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+    fit = model.by_ml().fit
+    one = intervals._profile_beta(fit, 1, CUTOFF)
+    one.minimum += 20
+    with pytest.raises(InferenceError, match="lower deviance"):
+        one.limit(1, CUTOFF)
+    fit.optimum = dataclasses.replace(fit.optimum, converged=False)
+    monkeypatch.setattr(Problem, "fit", lambda self, reml: fit)
+    with pytest.raises(InferenceError, match="did not converge"):
+        profile(model)
 
 
 # -- the bootstrap ---------------------------------------------------------------------------------

@@ -124,9 +124,10 @@ class Criterion:
     def value(self, theta: Array) -> float:
         """Return the deviance at theta, without derivatives."""
         pieces = self.moments.at(self.D(theta), derivatives=False)
-        return self._value(pieces)[0]
+        return self.profile(pieces)[0]
 
-    def _value(self, pieces: Pieces) -> tuple[float, float, Array, Array]:
+    def profile(self, pieces: Pieces) -> tuple[float, float, Array, Array]:
+        """Return the deviance, r^2, beta and Phi for given pieces."""
         p, S = self.p, pieces.S
         if p:
             try:
@@ -151,7 +152,7 @@ class Criterion:
         """Evaluate value, gradient and Hessian at theta."""
         theta = np.asarray(theta, float)
         pieces = self.moments.at(self.D(theta))
-        value, r2, beta, Phi = self._value(pieces)
+        value, r2, beta, Phi = self.profile(pieces)
         if np.isinf(value):
             nothing = np.zeros(len(theta))
             H = np.zeros((len(theta), len(theta)))

@@ -136,16 +136,17 @@ def mivque(criterion: Criterion) -> Array:
     moments = criterion.moments
     sizes = moments.sizes
     ones = _lambda_start(sizes, 1.0)
-    state = criterion.at(ones)
-    t1, t2, q1, _ = traces(state.pieces, state.beta, state.Phi, reml=True)
+    pieces = moments.at(criterion.D(ones))
+    _, r2, beta, Phi = criterion.profile(pieces)
+    t1, t2, q1, _ = traces(pieces, beta, Phi, reml=True)
     delta = np.array([float(r.a == r.b) for r in moments.parameters])
     # the residual's row follows from I = V - sum delta_r G_r
     t01 = t1 - t2 @ delta
     t00 = (moments.n - criterion.p) - t1 @ delta - t01 @ delta
     information = np.block([[np.array([[t00]]), t01[None, :]], [t01[:, None], t2]])
-    score = np.append(state.r2 - q1 @ delta, q1)
+    score = np.append(r2 - q1 @ delta, q1)
     gamma = np.linalg.lstsq(information, score, rcond=None)[0]
-    sigma2 = gamma[0] if gamma[0] > 0 else 0.1 * state.r2 / criterion.df
+    sigma2 = gamma[0] if gamma[0] > 0 else 0.1 * r2 / criterion.df
     lambdas, start = [], 1
     for k in sizes:
         D = np.zeros((k, k))

@@ -51,7 +51,7 @@ from mixedteach.errors import (
 from mixedteach.fitting.blocks import Pieces
 from mixedteach.fitting.criterion import factors, jacobian, theta_of, traces
 from mixedteach.fitting.lmm import Fit, semidefinite_cholesky
-from mixedteach.fitting.optimise import descend, diagonal
+from mixedteach.fitting.optimise import diagonal
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
@@ -59,9 +59,6 @@ if TYPE_CHECKING:
     from mixedteach.model import MixedModel
 
 Array = np.ndarray
-
-_FLOOR = math.log(1e-5)  # where the search for a lower limit of sigma / sigma-hat ends
-
 
 # -- names and estimates of the variance parameters ------------------------------------------------
 
@@ -123,6 +120,10 @@ class _Deviance:
     ----------
     best : ndarray
         z at the ML estimate.
+    floor : float
+        The smallest sigma: z holds t with sigma^2 = floor^2 + exp(2 t). Where the random effects
+        can reproduce every response, the deviance tends to a limit as sigma tends to zero, and
+        rounding would take over on the way.
     unit : ndarray, shape (k, k)
         Lower triangular; the effects of `term` in that order have the factor unit @ L. Like the
         bases of the fit it only serves to make the problem well scaled.
@@ -131,7 +132,7 @@ class _Deviance:
     def __init__(self, fit: Fit, term: int = 0, order: list[int] | None = None) -> None:
         self.moments = fit.problem.moments
         self.sigma2 = fit.sigma2
-        self.p = fit.problem.p
+        self.floor = min(0.05, max(1.0, np.abs(fit.state.theta).max()) / 300)
         lambdas = factors(fit.state.theta, self.moments.sizes)
         self.W = [np.eye(k) for k in self.moments.sizes]
         if order is not None:
@@ -140,7 +141,7 @@ class _Deviance:
             self.unit, W = (R * sign[:, None]).T, W * sign
             self.W[term] = W
             lambdas[term] = semidefinite_cholesky(W.T @ lambdas[term] @ lambdas[term].T @ W)
-        self.best = np.append(0.0, theta_of(lambdas))
+        self.best = np.append(0.5 * math.log1p(-(self.floor**2)), theta_of(lambdas))
         self.mix = self._mix()
 
     def _mix(self) -> Array:
@@ -158,10 +159,11 @@ class _Deviance:
 
     def at(self, z: Array, C: Array | None = None) -> _Point:
         """Evaluate at z; `C` maps K to the columns to be used instead (a fixed effect is fixed)."""
-        tau, lam = float(z[0]), z[1:]
-        if abs(tau) > 40:
-            return _Point(z, np.inf, np.zeros(len(z)), np.eye(len(z)))
-        shrink = math.exp(-2 * tau)
+        t, lam = float(z[0]), z[1:]
+        relative = math.exp(2 * t)
+        shrink = 1 / (self.floor**2 + relative)
+        tau, rate = -0.5 * math.log(shrink), relative * shrink  # tau = log sigma, d tau / d t
+        turn = 2 * rate * (1 - rate)
         D = []
         for factor, W in zip(factors(lam, self.moments.sizes), self.W, strict=True):
             F = W @ factor
@@ -179,7 +181,7 @@ class _Deviance:
         n = self.moments.n
         value = n * (math.log(2 * math.pi * self.sigma2) + 2 * tau) + pieces.log_det + fit
 
-        # first in (log sigma, D), then the chain rule through D = W L L' W' / sigma^2
+        # first in (tau, D), then the chain rule through D = W L L' W' / sigma^2
         gradient = np.append(2 * n - 2 * fit, t1 - precision * q1)
         cross = 2 * precision * q1
         hessian = np.block(
@@ -190,11 +192,11 @@ class _Deviance:
         delta = np.array([D[r.term][r.a, r.b] for r in self.moments.parameters])
         slope = gradient[1:]
         chain = np.zeros((len(z), len(z)))
-        chain[0, 0] = 1.0
-        chain[1:, 0], chain[1:, 1:] = -2 * delta, J
+        chain[0, 0] = rate
+        chain[1:, 0], chain[1:, 1:] = -2 * rate * delta, J
         bend = np.zeros((len(z), len(z)))
-        bend[0, 0] = 4 * slope @ delta
-        bend[0, 1:] = bend[1:, 0] = -2 * slope @ J
+        bend[0, 0] = gradient[0] * turn + slope @ delta * (4 * rate**2 - 2 * turn)
+        bend[0, 1:] = bend[1:, 0] = -2 * rate * slope @ J
         bend[1:, 1:] = shrink * np.einsum("r,rst->st", slope @ self.mix, second)
         return _Point(z, value, chain.T @ gradient, chain.T @ hessian @ chain + bend)
 
@@ -209,20 +211,43 @@ class _Slice:
     C: Array | None = None
     positive: tuple[int, ...] = ()
 
-    @property
-    def df(self) -> float:
-        """What `descend` scales its tolerance by.
-
-        Far from the estimate rounding costs digits, and a profile needs fewer than an estimate.
-        """
-        return 1e3 * self.deviance.moments.n
-
     def at(self, x: Array) -> _Point:
+        nowhere = _Point(x, np.inf, np.zeros(len(x)), np.eye(len(x)))
         if any(x[i] <= 0 for i in self.positive):
-            return _Point(x, np.inf, np.zeros(len(x)), np.eye(len(x)))
-        point = self.deviance.at(self.z0 + self.B @ x, self.C)
+            return nowhere
+        try:
+            point = self.deviance.at(self.z0 + self.B @ x, self.C)
+        except (np.linalg.LinAlgError, OverflowError):  # too far out for double precision
+            return nowhere
         B = self.B
         return _Point(x, point.value, B.T @ point.gradient, B.T @ point.hessian @ B)
+
+
+def _minimise(problem: _Slice, x: Array) -> _Point:
+    """Newton's method with the eigenvalues of the Hessian made positive, halving long steps.
+
+    As `optimise.descend`, but a profile needs fewer digits than an estimate, and far from the
+    estimate rounding leaves fewer: a step may lose `noise`, and a search that stalls has ended.
+    """
+    noise = 1e-9
+    point = problem.at(x)
+    for _ in range(100):
+        values, vectors = np.linalg.eigh(point.hessian)
+        curvature = np.maximum(np.abs(values), 1e-10 * np.abs(values).max(initial=1e-300))
+        step = -vectors @ ((vectors.T @ point.gradient) / curvature)
+        longest, reach = np.abs(step).max(), 2 * (1 + np.abs(point.theta).max())
+        step *= reach / longest if longest > reach else 1.0
+        promised = -float(point.gradient @ step)
+        for shrink in 0.4 ** np.arange(12):
+            trial = problem.at(point.theta + shrink * step)
+            if trial.value <= point.value - 1e-4 * shrink * promised + noise:
+                break
+        else:
+            return point
+        point = trial
+        if promised < noise:
+            return point
+    return point
 
 
 # -- one parameter at a time -----------------------------------------------------------------------
@@ -269,10 +294,15 @@ class _Profile:
             # positive: a variance that is zero at the estimate can be needed here
             near = self.known[min(self.known, key=lambda other: abs(other - value))][1]
             found = [
-                descend(problem, x, np.ones(len(x), bool), [])
+                _minimise(problem, x)
                 for x in (self._off_zero(near, 0.05), self._off_zero(self.start, 0.5))
             ]
             best = min(found, key=lambda point: point.value)
+            if best.value < self.minimum - 1e-3:
+                raise InferenceError(
+                    "The profile found a lower deviance than the ML fit: the fit is not at its "
+                    "optimum, and intervals around it would mislead. A simpler model may help."
+                )
             self.known[value] = (best.value - self.minimum, best.theta)
         return self.known[value][0]
 
@@ -298,7 +328,7 @@ class _Profile:
             drop = self.drop(outside)
             if drop > cutoff:
                 return brentq(
-                    lambda value: math.sqrt(max(self.drop(value), 0.0)) - root,
+                    lambda value: math.sqrt(min(max(self.drop(value), 0.0), 99 * cutoff)) - root,
                     inside, outside, xtol=1e-10 * abs(outside - inside), rtol=1e-14,
                 )  # fmt: skip
             if outside == bound:
@@ -309,17 +339,24 @@ class _Profile:
         return np.nan
 
 
-def _profile_sigma(fit: Fit, cutoff: float) -> _Profile:
-    """Return the profile of log(sigma / sigma-hat)."""
+def _profile_sigma(fit: Fit, cutoff: float) -> tuple[_Profile, Callable[[float], float]]:
+    """Return the profile of t, and the function that takes t to sigma."""
     deviance = _Deviance(fit)
     B = np.eye(len(deviance.best))[:, 1:]
 
     def slice_at(value: float) -> _Slice:
         return _Slice(deviance, np.append(value, np.zeros(B.shape[1])), B)
 
+    def sigma(t: float) -> float:
+        # at its least value sigma is as good as zero
+        floor2 = deviance.floor**2
+        return math.sqrt(fit.sigma2 * (floor2 + math.exp(2 * t))) if t > low else 0.0
+
+    low = math.log(deviance.floor)
+    start, even = deviance.best[1:], diagonal(deviance.moments.sizes)
     step = math.sqrt(cutoff / (2 * fit.n))
-    even = diagonal(deviance.moments.sizes)
-    return _Profile(0.0, _FLOOR, np.inf, step, slice_at, deviance.best[1:], even, fit.deviance)
+    estimate = float(deviance.best[0])
+    return _Profile(estimate, low, np.inf, step, slice_at, start, even, fit.deviance), sigma
 
 
 def _profile_sd(fit: Fit, term: int, a: int, estimate: float, cutoff: float) -> _Profile:
@@ -435,6 +472,11 @@ def profile(model: MixedModel, level: float = 0.95) -> Table:
     level = check_level(level)
     cutoff = float(special.chdtri(1, 1 - level))
     fit = model.fit.problem.fit(reml=False) if model.reml else model.fit
+    if not fit.optimum.converged:
+        raise InferenceError(
+            "The ML fit did not converge, so there is no minimum to measure a profile from. "
+            "Centring or scaling the covariates, or a simpler model, usually helps."
+        )
     labels = variance_labels(model.random)
     estimates = dict(zip(labels, variance_estimates(model.random, fit), strict=True))
     limits: dict[str, tuple[float, float]] = {}
@@ -457,11 +499,10 @@ def profile(model: MixedModel, level: float = 0.95) -> Table:
             else:
                 one = _profile_corr(fit, number, a, b, estimates[label], cutoff)
                 limits[label] = (one.limit(-1, cutoff), one.limit(1, cutoff))
-    one = _profile_sigma(fit, cutoff)
-    ends = np.array([one.limit(-1, cutoff), one.limit(1, cutoff)])
-    limits["sd(Residual)"] = tuple(math.sqrt(fit.sigma2) * np.exp(ends))
-    if ends[0] == _FLOOR:
-        limits["sd(Residual)"] = (0.0, limits["sd(Residual)"][1])
+    one, sigma = _profile_sigma(fit, cutoff)
+    limits["sd(Residual)"] = (sigma(one.limit(-1, cutoff)), sigma(one.limit(1, cutoff)))
+    if limits["sd(Residual)"][0] == 0:
+        notes.append("sd(Residual) can be zero: the random effects could reproduce every response.")
     for j, name in enumerate(model.params.index):
         one = _profile_beta(fit, j, cutoff)
         estimates[name] = fit.beta[j]
