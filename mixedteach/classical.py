@@ -356,16 +356,6 @@ class LinearModel(FixedEffects):
         """The log-likelihood, -n/2 [log(2 pi RSS/n) + 1]."""
         return -0.5 * self.nobs * (np.log(2 * np.pi * self.ssr / self.nobs) + 1)
 
-    @property
-    def aic(self) -> float:
-        """-2 llf + 2 npar."""
-        return -2 * self.llf + 2 * self.npar
-
-    @property
-    def bic(self) -> float:
-        """-2 llf + log(n) npar."""
-        return -2 * self.llf + np.log(self.nobs) * self.npar
-
     # -- tests and intervals -------------------------------------------------------------------
 
     def anova(self, type: int | str = 1, ddf: str | None = None, intercept: bool = False) -> Table:

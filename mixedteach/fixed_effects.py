@@ -59,6 +59,18 @@ class FixedEffects:
     default_ddf: str
     formula_text: str
     model_frame: ModelFrame
+    llf: float
+    npar: int
+
+    @property
+    def aic(self) -> float:
+        """-2 llf + 2 npar."""
+        return -2 * self.llf + 2 * self.npar
+
+    @property
+    def bic(self) -> float:
+        """-2 llf + log(n) npar (lme4's convention, also under REML)."""
+        return -2 * self.llf + np.log(self.nobs) * self.npar
 
     @property
     def row_notes(self) -> list[str]:

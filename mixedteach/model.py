@@ -143,16 +143,6 @@ class MixedModel(FixedEffects):
         return len(self.params) + len(self.fit.state.theta) + 1
 
     @property
-    def aic(self) -> float:
-        """-2 llf + 2 npar."""
-        return -2 * self.llf + 2 * self.npar
-
-    @property
-    def bic(self) -> float:
-        """-2 llf + log(n) npar (lme4's convention, also under REML)."""
-        return -2 * self.llf + np.log(self.nobs) * self.npar
-
-    @property
     def deviance(self) -> float:
         """-2 llf: the ML deviance, or the REML criterion."""
         return self.fit.deviance
@@ -368,12 +358,14 @@ class MixedModel(FixedEffects):
                 caption=f"Wald intervals ({100 * level:g}%); df: {table.attrs['ddf']}",
                 attrs={**table.attrs, "method": "wald"},
             )
-        from mixedteach.inference import intervals
-
         if kind == "profile":
-            return intervals.profile(self, level)
+            from mixedteach.inference.profile import profile
+
+            return profile(self, level)
+        from mixedteach.inference.bootstrap import bootstrap
+
         nsim, seed = check_count(nsim, "nsim", 2), check_seed(seed)
-        return intervals.bootstrap(self, level, nsim, seed)
+        return bootstrap(self, level, nsim, seed)
 
     def ranova(self) -> Table:
         """Test each random effect by the likelihood ratio of leaving it out.

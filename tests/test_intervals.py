@@ -21,8 +21,9 @@ import mixedteach as mt
 from mixedteach.errors import FitError, InferenceError
 from mixedteach.fitting import pls
 from mixedteach.fitting.lmm import Problem, semidefinite_cholesky
-from mixedteach.inference import intervals
-from mixedteach.inference.intervals import bootstrap, bootstrap_estimates, profile
+from mixedteach.inference import profile as profile_module
+from mixedteach.inference.bootstrap import bootstrap, bootstrap_estimates
+from mixedteach.inference.profile import profile
 
 MAIN = parity.load("r_reference.json")
 EXTRA = parity.load("extra_reference.json")
@@ -368,7 +369,7 @@ def test_a_residual_variance_that_can_vanish():
 def test_no_profile_without_an_optimum(monkeypatch):
     model = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
     fit = model.by_ml().fit
-    one = intervals._profile_beta(fit, 1, CUTOFF)
+    one = profile_module._profile_beta(fit, 1, CUTOFF)
     one.minimum += 20
     with pytest.raises(InferenceError, match="lower deviance"):
         one.limit(1, CUTOFF)
