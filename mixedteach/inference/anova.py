@@ -78,8 +78,8 @@ def anova_table(
             notes.append(f"{labels[-1]}: no df are left in its stratum, so there is no test.")
         if not q:
             notes.append(
-                f"{labels[-1]}: not estimable; the data hold no observations that would determine "
-                "this hypothesis."
+                f"{labels[-1]}: not estimable; the other terms determine it, or the data hold no "
+                "observations for it."
             )
         mean_sq = (F / test.scaling) * model.scale
         rows.append((mean_sq * q, mean_sq, q, den, F, f_pvalue(F, q, den)))
@@ -101,24 +101,20 @@ def anova_table(
 
 def _notes(model: Model, kind: int | str) -> list[str]:
     design = model.design
-    notes = []
-    mixed = [t for t in design.terms if design.factors(t) and design.covariates(t)]
-    for term in mixed:
-        low = tuple(name for name in term if name in design.factors(term))
-        if kind in (2, 3) and low in design.terms:
-            at = " and ".join(f"{name} = 0" for name in term if name in design.covariates(term))
-            notes.append(
-                f"{':'.join(low)} is tested at {at}, because {':'.join(term)} is in the model."
-            )
-    numbers = [t for t in design.terms if len(t) > 1 and not design.factors(t)]
-    for term in numbers if kind in (2, 3) else []:
+    where: dict[tuple[str, str], str] = {}  # what is tested at which value -> first reason
+    for term in design.terms if kind in (2, 3) else ():
         for low in design.terms:
-            if set(low) < set(term):
-                at = " and ".join(f"{name} = 0" for name in term if name not in low)
-                notes.append(
-                    f"{':'.join(low)} is tested at {at}, because {':'.join(term)} is in the model."
-                )
-    if kind == 3 and len(model.kept) < len(design.names) and any(len(t) > 1 for t in design.terms):
+            held = [name for name in term if name in design.covariates(term) and name not in low]
+            if set(low) < set(term) and held:
+                at = " and ".join(f"{name} = 0" for name in held)
+                where.setdefault((":".join(low), at), ":".join(term))
+    notes = [
+        f"{low} is tested at {at}, because {term} is in the model."
+        for (low, at), term in where.items()
+    ]
+    aliased = set(range(len(design.names))) - {int(column) for column in model.kept}
+    crossed = [t for t in design.terms if len(design.factors(t)) > 1]
+    if kind == 3 and any(aliased & set(design.columns[term].tolist()) for term in crossed):
         notes.append(
             "Some cells are empty: type III then compares only the cells that exist. "
             "Type II, or contrasts of chosen cells, are easier to explain."
