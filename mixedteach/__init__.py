@@ -8,7 +8,8 @@ term
 method       1     9.0  0.2866  0.6054
 
 Models: ``lmer`` (mixed), ``lm`` (least squares), ``from_statsmodels``; the classical
-``paired_t_test`` and ``TukeyHSD``; ``compare`` for likelihood ratios; ``load_...`` for data.
+``paired_t_test`` and ``TukeyHSD``; ``compare`` for likelihood ratios; ``load_...`` for data;
+pictures in ``mt.plot``, interactive explorers in ``mt.explore``.
 A fitted model has ``summary, coefficients, anova, ranova, emmeans, estimable, conf_int, predict,
 simulate, refit, variance_components, random_effects`` and more: ``help(mixedteach.MixedModel)``.
 
@@ -47,8 +48,11 @@ _HOME = {
     },
 }  # fmt: skip
 
+# mt.plot.paired(...), mt.explore.likelihood(...): loaded on first use, too
+_ROOMS = ("plot", "explore")
+
 # help(mixedteach) shows what is listed here; Table would bring all of pandas along
-__all__ = sorted(set(_HOME) - {"Table"})
+__all__ = sorted({*_HOME, *_ROOMS} - {"Table"})
 
 _FROM_R = {
     "lme": "mt.lmer('y ~ x + (1|g)', data)",
@@ -64,6 +68,8 @@ _FROM_R = {
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name in _HOME:
         value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value

@@ -55,7 +55,65 @@ def parser() -> argparse.ArgumentParser:
         help="compare with the numbers of this file, in the form of course/slide_numbers.json",
     )
     sub.set_defaults(run=_reproduce)
+
+    about = "make slides of the lessons, which need no network"
+    sub = commands.add_parser(
+        "slides",
+        help=about,
+        description=f"{about.capitalize()}: a folder with one page for each lesson, to be opened "
+        "in a browser (double-click index.html). It can be copied as a whole.",
+    )
+    sub.add_argument(
+        "lessons", nargs="*", metavar="LESSON",
+        help="a number (3), a name (random_tablets), or a notebook of your own "
+        "(path/to/notebook.ipynb); by default all lessons",
+    )  # fmt: skip
+    sub.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("slides"),
+        help="the folder (default: slides, in the current folder)",
+    )  # fmt: skip
+    sub.add_argument("--open", action="store_true", help="open the slides in the browser")
+    sub.set_defaults(run=_slides)
+
+    about = "open the lessons in JupyterLab, in a copy of your own"
+    sub = commands.add_parser(
+        "lab",
+        help=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="mixedteach lab [--dir DIR] [--fresh] [--no-browser] [--copy-only] [-- ...]",
+        description=f"{about.capitalize()}. Press Ctrl-C here to stop it.",
+        epilog=_LAB_EPILOG,
+    )
+    sub.add_argument(
+        "--dir", metavar="DIR", type=Path,
+        help="where your copy is kept (default: the folder mixedteach-course in your home)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--fresh", action="store_true",
+        help="make a new, complete copy in a new folder (mixedteach-course-2, say)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--no-browser", action="store_true",
+        help="do not open a browser; open the address that is printed yourself",
+    )  # fmt: skip
+    sub.add_argument(
+        "--copy-only", action="store_true", help="make or update the copy, and stop there"
+    )
+    sub.set_defaults(run=_lab)
     return top
+
+
+_LAB_EPILOG = """\
+Your copy is yours. When a newer version of mixedteach brings other lessons,
+  - files you have not changed are replaced by the new ones. A notebook that you
+    have only run counts as not changed: run it again to see its results;
+  - files you have changed stay as they are, and the new one is put beside yours,
+    as in '03_random_tablets (new).ipynb';
+  - files you have deleted stay away. --fresh gets you everything again, in a new
+    folder.
+
+What follows two dashes is handed to JupyterLab: mixedteach lab -- --port 9000
+"""
 
 
 def _reproduce(args: argparse.Namespace) -> int:
@@ -64,6 +122,37 @@ def _reproduce(args: argparse.Namespace) -> int:
     groups = reproduce.reproduce(args.section, args.numbers)
     print(reproduce.to_json(groups) if args.json else reproduce.report(groups, args.quiet))
     return 0 if all(c.agrees for group in groups for c in group.comparisons) else DIFFERS
+
+
+def _slides(args: argparse.Namespace) -> int:
+    from mixedteach import slides
+
+    notebooks = slides.chosen(args.lessons)
+    index = slides.make(notebooks, args.out)
+    decks = "1 deck" if len(notebooks) == 1 else f"{len(notebooks)} decks"
+    print(f"{decks} made. Open this file in a browser: {index}")
+    if args.open:
+        import webbrowser
+
+        if not webbrowser.open(index.as_uri()):
+            print("No browser was found on this machine.")
+    return 0
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from mixedteach import lab
+
+    folder = args.dir or lab.default_folder()
+    if args.fresh:
+        folder = lab.fresh_folder(folder)
+    done = lab.copy(folder)
+    print("\n".join(done.report()), flush=True)
+    if args.fresh:
+        print(f'To open this copy again: mixedteach lab --dir "{done.folder}"', flush=True)
+    if args.copy_only:
+        return 0
+    print("JupyterLab is starting; press Ctrl-C here to stop it.", flush=True)
+    return lab.start(done.folder, browser=not args.no_browser, extra=args.extra)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +173,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     top = parser()
-    args = top.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    # split here: versions of argparse differ in what they make of two dashes in a subcommand
+    cut = words.index("--") if "--" in words else len(words)
+    args = top.parse_args(words[:cut])
+    args.extra = words[cut + 1 :]
+    if args.extra and args.command != "lab":
+        top.error("only 'mixedteach lab' takes words after two dashes")
     if args.command is None:
         top.print_help()
         return 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,9 @@ from mixedteach.inference.functions import (
     ddf_name,
 )
 from mixedteach.table import Summary, Table
+
+if TYPE_CHECKING:
+    from mixedteach.matrices import Matrices
 
 Array = np.ndarray
 
@@ -386,16 +389,92 @@ class MixedModel(FixedEffects):
 
     def profile_deviance(self, theta: Sequence[float]) -> float:
         """Return the profiled deviance (or REML criterion) at another theta (lme4's order)."""
+        return self.fit.criterion.value(self._inner_theta(theta, "theta"))
+
+    def optimizer_path(self, start: Sequence[float] | None = None) -> Table:
+        """Return the steps of the search for the variances.
+
+        Parameters
+        ----------
+        start : sequence of float, optional
+            Search again from this theta (lme4's order). By default the search of the fit is
+            shown, whose start is so good that balanced data often need no further step.
+
+        Returns
+        -------
+        Table
+            Columns ``step`` (0 is the start), ``theta`` (``theta1, theta2, ...`` if there are
+            several), ``criterion`` (the REML criterion or ML deviance) and ``change``.
+
+        Examples
+        --------
+        >>> import mixedteach as mt
+        >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+        >>> m.optimizer_path(start=[0.5])["theta"].round(4).tolist()
+        [0.5, 1.7004, 1.3718, 1.4291, 1.4312, 1.4312]
+        """
+        from mixedteach.fitting.criterion import factors, theta_of
+        from mixedteach.fitting.lmm import semidefinite_cholesky
+        from mixedteach.fitting.optimise import minimise
+
+        optimum = self.fit.optimum
+        if start is not None:
+            optimum = minimise(self.fit.criterion, self._inner_theta(start, "start"))
+        sizes = [term.size for term in self.random]
+        rows = []
+        for inner, value in optimum.path:
+            turned = [
+                turn @ factor
+                for turn, factor in zip(self.fit.problem.turns, factors(inner, sizes), strict=True)
+            ]
+            theta = theta_of([semidefinite_cholesky(factor @ factor.T) for factor in turned])
+            rows.append([*theta, value])
+        names = ["theta"] if self.theta.size == 1 else [f"theta{i + 1}" for i in range(len(theta))]
+        steps = pd.DataFrame(rows, columns=[*names, "criterion"])
+        steps.insert(0, "step", range(len(steps)))
+        steps["change"] = steps["criterion"].diff()
+        what = "REML criterion" if self.reml else "ML deviance"
+        caption = f"The search for the smallest {what}; theta: sd / sigma"
+        return Table(steps, caption=caption, digits=6)
+
+    def matrices(self) -> Matrices:
+        """Return y, X, Z, G, R and V of y = X beta + Z u + e, with V = Z G Z' + R.
+
+        Returns
+        -------
+        Matrices
+            Named tuple of one Series and five DataFrames, with readable rows and columns.
+
+        Raises
+        ------
+        InferenceError
+            If there are more than 2000 observations or random effects.
+
+        Examples
+        --------
+        >>> import mixedteach as mt
+        >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+        >>> m.matrices()
+        Matrices: y (20), X (20 x 2), Z (20 x 10), G (10 x 10), R (20 x 20), V (20 x 20)
+        >>> m.matrices().V.iloc[:3, :3].round(4).to_numpy().tolist()
+        [[0.1329, 0.0893, 0.0], [0.0893, 0.1329, 0.0], [0.0, 0.0, 0.1329]]
+        """
+        from mixedteach.matrices import matrices
+
+        return matrices(self)
+
+    def _inner_theta(self, theta: Sequence[float], name: str) -> Array:
+        """Check a theta, and write it in the orthogonal bases of the fit."""
         from mixedteach.fitting.criterion import factors, theta_of
         from mixedteach.fitting.lmm import semidefinite_cholesky
 
         try:
             theta = np.atleast_1d(np.asarray(theta, float))
         except (TypeError, ValueError):
-            raise InferenceError(f"theta={shown(theta)} must be a list of numbers.") from None
+            raise InferenceError(f"{name}={shown(theta)} must be a list of numbers.") from None
         if theta.shape != self.theta.shape or not np.isfinite(theta).all():
             raise InferenceError(
-                f"theta={shown(theta.tolist())} must be like the model's .theta: finite, and of "
+                f"{name}={shown(theta.tolist())} must be like the model's .theta: finite, and of "
                 f"length {self.theta.size}."
             )
         lows = []
@@ -404,7 +483,7 @@ class MixedModel(FixedEffects):
         ):
             turned = np.linalg.solve(turn, factor)
             lows.append(semidefinite_cholesky(turned @ turned.T))
-        return self.fit.criterion.value(theta_of(lows))
+        return theta_of(lows)
 
     # -- new data, new responses ---------------------------------------------------------------
 

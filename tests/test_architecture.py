@@ -11,8 +11,10 @@ LAYERS = [
     {"formula", "columns", "design"},
     {"fitting"},
     {"inference"},
-    {"fixed_effects", "fit_checks", "model", "classical", "comparison", "interop"},
-    {"reproduce"},
+    {"fixed_effects", "fit_checks", "model", "matrices", "classical", "comparison", "interop"},
+    {"reproduce", "plot"},
+    {"explore"},
+    {"lab", "slides"},
     {"cli", "__main__"},
 ]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

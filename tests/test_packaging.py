@@ -19,7 +19,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # Where conda-forge has another name (there the plain names pull in Qt and statsmodels as well).
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
 # What is imported under another name than it is installed, or comes with something we ask for.
-IMPORTED_FROM = {"yaml": "pyyaml", "IPython": "ipywidgets", "requests": "pooch"}
+IMPORTED_FROM = {
+    "yaml": "pyyaml", "IPython": "ipywidgets", "requests": "pooch", "PIL": "matplotlib",
+    "nbconvert": "jupyterlab", "nbformat": "jupyterlab", "pygments": "jupyterlab",
+}  # fmt: skip
 
 
 def pinned(lines: list[str]) -> dict[str, str]:
@@ -70,6 +73,13 @@ def test_everything_imported_is_declared():
 
 def test_every_core_dependency_has_a_lower_bound():
     assert all(v.startswith(">=") for v in pinned(PROJECT["dependencies"]).values())
+
+
+def test_whoever_tests_has_what_slides_need():
+    extras = PROJECT["optional-dependencies"]
+    assert set(extras["slides"]) <= set(extras["test"])
+    text = (ROOT / "mixedteach" / "slides.py").read_text(encoding="utf-8")
+    assert "pip install " + " ".join(pinned(extras["slides"])) in text
 
 
 def test_readme_and_ci_give_the_same_test_command():

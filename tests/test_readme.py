@@ -26,7 +26,8 @@ def test_examples():
 
 
 def test_commands_word_for_word():
-    assert "\npip install . && mixedteach reproduce\n" in TEXT
+    assert "\npip install . && mixedteach lab\n" in TEXT
+    assert "`mixedteach reproduce`" in TEXT
     assert '\npip install ".[test]" && pytest\n' in TEXT
 
 

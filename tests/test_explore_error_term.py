@@ -1,0 +1,142 @@
+"""The explorer of error terms: denominators, df, F and p against fresh fits, R and algebra."""
+
+import time
+
+import numpy as np
+import pytest
+
+import mixedteach as mt
+from mixedteach.explore._wrong_error_term import CASES, f_density, outcome
+
+PLANK, WIDTH, DEPTH = "(1|plank)", "(1|plank:width)", "(1|plank:depth)"
+BOTH = f"{PLANK} + {WIDTH} + {DEPTH}"
+
+# den_df, F, p by R 4.2: lm, and lmer with lmerTest's anova
+R = [
+    ("planks", "none", "width", 285, 8.651616846, 2.250580643e-04),
+    ("planks", "none", "depth", 285, 22.838185373, 2.210101092e-16),
+    ("planks", "none", "width:depth", 285, 0.316350242, 9.595485869e-01),
+    ("planks", PLANK, "width", 266, 29.646325505, 2.381124901e-12),
+    ("planks", PLANK, "depth", 266, 78.259162913, 8.552472462e-44),
+    ("planks", PLANK, "width:depth", 266, 1.084031161, 3.745013890e-01),
+    ("planks", f"{PLANK} + {WIDTH}", "width", 38, 7.241166324, 2.165895998e-03),
+    ("planks", f"{PLANK} + {WIDTH}", "depth", 228, 161.589276112, 2.414691760e-65),
+    ("planks", f"{PLANK} + {WIDTH}", "width:depth", 228, 2.238304168, 2.563660442e-02),
+    ("planks", f"{PLANK} + {DEPTH}", "width", 266, 29.646324793, 2.381126362e-12),
+    ("planks", f"{PLANK} + {DEPTH}", "depth", 266, 78.259161032, 8.552490394e-44),
+    ("planks", f"{PLANK} + {DEPTH}", "width:depth", 266, 1.084031135, 3.745014073e-01),
+    ("planks", BOTH, "width", 38, 7.240951735, 2.166316670e-03),
+    ("planks", BOTH, "depth", 76, 114.145865831, 2.479506266e-31),
+    ("planks", BOTH, "width:depth", 152, 2.825501510, 5.971070402e-03),
+    ("oats", "none", "variety", 60, 1.794896843, 1.749504377e-01),
+    ("oats", "none", "nitrogen", 60, 13.410775689, 8.367027004e-07),
+    ("oats", "none", "variety:nitrogen", 60, 0.107762470, 9.952292768e-01),
+    ("oats", "(1|block)", "variety", 55, 3.513426939, 3.664635131e-02),
+    ("oats", "(1|block)", "nitrogen", 55, 26.250968647, 1.134536087e-10),
+    ("oats", "(1|block)", "variety:nitrogen", 55, 0.210940015, 9.718678935e-01),
+    ("oats", "(1|block/variety)", "variety", 10, 1.485341089, 2.723866334e-01),
+    ("oats", "(1|block/variety)", "nitrogen", 45, 37.685704077, 2.457627051e-12),
+    ("oats", "(1|block/variety)", "variety:nitrogen", 45, 0.302823987, 9.321985272e-01),
+]
+
+
+@pytest.fixture(scope="module")
+def explorers():
+    return {name: mt.explore.wrong_error_term(name) for name in CASES}
+
+
+@pytest.mark.parametrize(("data", "random", "term", "df", "F", "p"), R)
+def test_equals_r(explorers, data, random, term, df, F, p):
+    now = explorers[data].answer(random=random, term=term)
+    # lme4's default stops 4 to 5 digits in on the planks with two strata
+    assert now["den_df"] == pytest.approx(df, abs=1e-5)
+    assert now["F"] == pytest.approx(F, rel=5e-5)
+    assert now["p"] == pytest.approx(p, rel=2e-3)
+
+
+@pytest.mark.parametrize(("data", "random", "term"), [row[:3] for row in R])
+def test_equals_a_fresh_fit_and_the_classical_mean_squares(data, random, term):
+    case, table = CASES[data], mt.load_planks() if data == "planks" else mt.load_oats()
+    formula = f"{case.response} ~ {case.fixed}"
+    classical = mt.lm(formula, table).anova().loc[term, "mean_sq"]
+    m = mt.lm(formula, table) if random == "none" else mt.lmer(f"{formula} + {random}", table)
+    row, now = m.anova().loc[term], outcome(data, random, term)
+    for name in ("num_df", "den_df", "F", "p"):
+        assert now[name] == pytest.approx(row[name], rel=1e-9)
+    # in balanced data the numerator does not depend on the random part
+    assert now["mean_square"] == pytest.approx(classical, rel=1e-6)
+    assert now["denominator"] == pytest.approx(sum(now["parts"].values()))
+    if now["se"] is not None:
+        pairs = m.emmeans(term).pairs()
+        np.testing.assert_allclose(pairs["SE"], now["se"], rtol=1e-6)
+
+
+def test_the_answer_to_each_question_needs_moving(explorers):
+    planks, oats = explorers["planks"], explorers["oats"]
+    width = {r: planks.answer(random=r, term="width") for r in CASES["planks"].random}
+    assert width[f"{PLANK} + {WIDTH}"]["den_df"] == pytest.approx(38)
+    assert width[PLANK]["den_df"] == pytest.approx(266)
+    for without, with_depth in ((PLANK, f"{PLANK} + {DEPTH}"), (f"{PLANK} + {WIDTH}", BOTH)):
+        for name in ("den_df", "F", "p"):
+            assert width[without][name] == pytest.approx(width[with_depth][name], rel=1e-6)
+    variety = [oats.answer(random=r, term="variety")["p"] for r in CASES["oats"].random]
+    assert [p < 0.05 for p in variety] == [False, True, False]
+    nitrogen = [oats.answer(random=r, term="nitrogen")["F"] for r in CASES["oats"].random]
+    assert nitrogen == sorted(nitrogen)
+
+
+def test_a_variance_at_zero_is_said(explorers):
+    words = explorers["planks"].words(random=f"{PLANK} + {DEPTH}", term="depth")
+    assert words.endswith(
+        "The variance of plank:depth is estimated as zero: (1|plank:depth) changes nothing here."
+    )
+    assert "zero" not in explorers["planks"].words(random=BOTH, term="depth")
+
+
+def test_density_of_F_integrates_to_one_and_to_p():
+    grid = np.linspace(0, 400, 400_001)
+    for num, den in ((3, 45), (4, 76), (8, 152)):
+        assert np.trapezoid(f_density(grid, num, den), grid) == pytest.approx(1, abs=1e-4)
+    tail = np.linspace(7.240951735, 400, 400_001)
+    assert np.trapezoid(f_density(tail, 2, 38), tail) == pytest.approx(2.166e-3, abs=1e-5)
+
+
+def test_bars_and_marker_follow(explorers):
+    explorer = explorers["oats"]
+    pictures = {
+        (r, t): explorer.png(random=r, term=t)
+        for r in CASES["oats"].random
+        for t in CASES["oats"].terms
+    }
+    assert len(set(pictures.values())) == len(pictures)
+    picture = explorer._picture
+    explorer.png(random="(1|block/variety)", term="variety")
+    noise, plots = picture.bars[0, "residual"], picture.bars[0, "block:variety"]
+    assert noise.get_width() == pytest.approx(177.0833, rel=1e-5)
+    assert plots.get_x() == pytest.approx(177.0833, rel=1e-5)
+    assert noise.get_width() + plots.get_width() == pytest.approx(601.3306, rel=1e-5)
+    assert not picture.bars[1, "block:variety"].get_visible()
+    assert picture.seen.get_xdata()[0] == pytest.approx(1.4853, abs=1e-4)
+    np.testing.assert_allclose(picture.tail.get_xy()[0], [1.4853, 0], atol=1e-4)
+    explorer.png(random="(1|block/variety)", term="nitrogen")  # F = 37.7: beyond the axis
+    assert picture.seen.get_marker() == ">"
+
+
+def test_other_experiments_are_refused():
+    with pytest.raises(mt.InferenceError, match="Did you mean 'planks'"):
+        mt.explore.wrong_error_term("plank")
+
+
+def test_quick_enough(explorers):
+    explorer = explorers["planks"]
+    explorer.widget  # noqa: B018
+    for random in CASES["planks"].random:
+        for term in CASES["planks"].terms:
+            explorer.set(random=random, term=term)
+    seconds = []
+    for _ in range(3):
+        for term in CASES["planks"].terms:
+            start = time.perf_counter()
+            explorer.set(term=term)
+            seconds.append(time.perf_counter() - start)
+    assert np.median(seconds) < 0.15  # 20 ms on an idle machine
