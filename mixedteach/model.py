@@ -411,7 +411,7 @@ class MixedModel(FixedEffects):
         >>> import mixedteach as mt
         >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
         >>> m.optimizer_path(start=[0.5])["theta"].round(4).tolist()
-        [0.5, 1.7004, 1.3718, 1.4291, 1.4312, 1.4312]
+        [0.5, 1.7, 1.3724, 1.4291, 1.4312, 1.4312]
         """
         from mixedteach.fitting.criterion import factors, theta_of
         from mixedteach.fitting.lmm import semidefinite_cholesky

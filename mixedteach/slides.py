@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from mixedteach.errors import MixedTeachError, did_you_mean, listed
 from mixedteach.paths import resource
@@ -139,34 +139,42 @@ def arrange(cells: Sequence[Any]) -> list[Placed]:
         The cells shown, with tags before and after them: a ``section`` for each slide with the
         slides below it, in it a ``section`` with a box to be scaled for each of these.
     """
+    shown = [
+        (cell, kind)
+        for cell, kind in zip(cells, kinds(cells), strict=True)
+        if kind != "skip" and cell.source.strip()
+    ]
+    if not shown:
+        return []
     placed: list[Placed] = []
-    in_fragment = False
-    for cell, kind in zip(cells, kinds(cells), strict=True):
-        if kind == "skip" or not cell.source.strip():
-            continue
-        new = Placed(cell)
-        begins = kind in ("slide", "subslide") or not placed
-        if placed and in_fragment and (begins or kind == "fragment"):
-            placed[-1].after += "</div>"
-            in_fragment = False
-        if begins:
+    starts = [i for i, (_, kind) in enumerate(shown) if kind in ("slide", "subslide") or i == 0]
+    for start, end in zip(starts, [*starts[1:], len(shown)], strict=True):
+        slide = _slide(shown[start:end])
+        if start == 0 or shown[start][1] == "slide":
             if placed:
-                placed[-1].after += "</div></section>"
-                if kind == "slide":
-                    placed[-1].after += "</section>"
-            if kind == "slide" or not placed:
-                new.before += "<section>"
-            new.before += '<section><div class="fit">'
-        if kind == "fragment":
-            new.before += '<div class="fragment">'
-            in_fragment = True
-        if kind == "notes":
-            new.before += '<aside class="notes">'
-            new.after += "</aside>"
-        placed.append(new)
-    if placed:
-        placed[-1].after += ("</div>" if in_fragment else "") + "</div></section></section>"
+                placed[-1].after += "</section>"
+            slide[0].before = "<section>" + slide[0].before
+        placed += slide
+    placed[-1].after += "</section>"
     return placed
+
+
+def _slide(cells: Sequence[tuple[Any, str]]) -> list[Placed]:
+    """Arrange the cells of one slide; the notes come last, since they hold for all of it."""
+    seen = [Placed(cell) for cell, kind in cells if kind != "notes"]
+    types = [kind for _, kind in cells if kind != "notes"]
+    for i, kind in enumerate(types):
+        if kind == "fragment":
+            seen[i].before = '<div class="fragment">'
+            until = next((j for j in range(i + 1, len(types)) if types[j] == kind), len(types))
+            seen[until - 1].after = "</div>"
+    notes = [
+        Placed(cell, '<aside class="notes">', "</aside>") for cell, kind in cells if kind == "notes"
+    ]
+    slide = [*seen, *notes]
+    slide[0].before = '<section><div class="fit">' + slide[0].before
+    slide[-1].after += "</div></section>"
+    return slide
 
 
 # -- from notebook to page -------------------------------------------------------------------------
@@ -252,9 +260,9 @@ def _links(text: str, decks: set[str]) -> str:
         target = html.unescape(match["target"])
         if re.match(r"[a-z]+:|#", target):
             return match[0]
-        file = Path(target.split("#")[0])
+        file = Path(unquote(target.split("#")[0]))
         if file.suffix == ".ipynb" and file.stem in decks:
-            return f'<a href="{file.stem}.slides.html">{match["words"]}</a>'
+            return f'<a href="{quote(file.stem)}.slides.html">{match["words"]}</a>'
         return match["words"]
 
     return re.sub(r'<a href="(?P<target>[^"]*)"[^>]*>(?P<words>.*?)</a>', link, text, flags=re.S)
@@ -372,7 +380,7 @@ def _css() -> str:
 
 def _index(decks: dict[str, str]) -> str:
     items = [
-        f'<li><a href="{html.escape(name)}.slides.html">{html.escape(words)}</a></li>'
+        f'<li><a href="{quote(name)}.slides.html">{html.escape(words)}</a></li>'
         for name, words in decks.items()
     ]
     template = string.Template((DECK / "index.html").read_text(encoding="utf-8"))

@@ -233,3 +233,27 @@ def test_a_reader_that_stops_early(tmp_path):
         timeout=300,
     )
     assert b"Traceback" not in run.stderr
+
+
+def test_help_names_every_command(capsys):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert all(f"  {command} " in out for command in ("reproduce", "slides", "lab"))
+
+
+@pytest.mark.parametrize("command", ["slides", "lab"])
+def test_help_of_a_command_is_quick(command, tmp_path):
+    code = (
+        "import sys\nfrom mixedteach.cli import main\n"
+        f"try: main(['{command}', '--help'])\nexcept SystemExit: pass\n"
+        "assert not {'pandas', 'nbconvert', 'jupyterlab'} & set(sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import nbformat
 import pytest
-from conftest import start_lab, stop_lab
+from labserver import start_lab, stop_lab
 
 from mixedteach import lab
 from mixedteach.cli import main

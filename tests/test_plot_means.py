@@ -130,7 +130,7 @@ def test_the_yardstick_is_the_half_width_of_the_differences_interval(mixed, plan
     )
     # studentized range of 3 means on 38 df (R: qtukey(.95, 3, 38)), SE .18180
     pairs = planks.emmeans("width").pairs()
-    by_hand = 3.448938 / np.sqrt(2) * pairs["SE"].iloc[0]
+    by_hand = 3.449021 / np.sqrt(2) * pairs["SE"].iloc[0]
     assert yardsticks(mt.plot.emmeans(planks.emmeans("width"))) == pytest.approx(
         [by_hand], rel=1e-5
     )

@@ -22,7 +22,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Readings:
-    """A model with one random intercept as matrices: y, X, Z, and the names and unit of its groups."""
+    """A model with one random intercept as matrices, with the names and unit of its groups."""
 
     y: Array
     X: Array

@@ -169,7 +169,7 @@ class MissingPicture(Picture):
             self.bars.append(self.moving(ax.plot([], [], color=colour, lw=3.5)[0]))
             self.points.append(self.moving(ax.plot([], [], marker, color=colour, ms=10)[0]))
             self.said.append(
-                self.moving(ax.text(-1.13, y + 0.16, "", va="bottom", fontsize=12, weight="bold"))
+                self.moving(ax.text(-1.13, y + 0.16, "", va="bottom", fontsize=11, weight="bold"))
             )
         ax.set_xlim(-1.15, 1.15)
         ax.set_ylim(-0.4, 1.75)

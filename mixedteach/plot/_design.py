@@ -37,7 +37,7 @@ def design(m: MixedModel, *, rows: int | None = None) -> np.ndarray:
     >>> import mixedteach as mt
     >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
     >>> left, right = mt.plot.design(m)
-    >>> right.get_title()
+    >>> right.get_title(loc="left")
     'Z (20 x 10): one column a tablet'
     """
     if not isinstance(m, MixedModel):

@@ -47,7 +47,7 @@ def likelihood(m: MixedModel, *, of: str = "sd", ax: Axes | None = None) -> Axes
     >>> import mixedteach as mt
     >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
     >>> ax = mt.plot.likelihood(m)
-    >>> mt.plot.description(ax.figure)[-78:]
+    >>> mt.plot.description(ax.figure)[-80:]
     'the log-likelihood (ML) is largest at 0.284, the restricted one (REML) at 0.299.'
     """
     check_mixed(m, "likelihood")

@@ -186,8 +186,8 @@ def write(ax: Axes, cells: Array, numbers: bool | None) -> None:
 def entries(cells: Array) -> list[list[str]]:
     """Return the entries as they are written: whole numbers as such, others to three digits.
 
-    >>> entries(np.array([[0.1329444, 0.0893333], [0.0, 1.0]]))
-    [['.133', '.089'], ['0', '1']]
+    >>> entries(np.array([[0.1329444, 0.0893333], [0.0, -0.0436111]]))
+    [['.133', '.089'], ['0', '-.044']]
     """
     if (cells == np.round(cells)).all() and np.abs(cells).max() < 1e6:
         return [[f"{value:.0f}" for value in row] for row in cells + 0.0]
