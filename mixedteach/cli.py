@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
         help=about,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="mixedteach lab [--dir DIR] [--fresh] [--no-browser] [--copy-only] [-- ...]",
-        description=f"{about.capitalize()}. Press Ctrl-C here to stop it.",
+        description=f"{about[0].upper()}{about[1:]}. Press Ctrl-C here to stop it.",
         epilog=_LAB_EPILOG,
     )
     sub.add_argument(

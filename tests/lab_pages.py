@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
 
 # how a control is moved, by the class that ipywidgets gives it
 HANDLE, BUTTONS, LIST, BOX = ".noUi-handle", ".widget-toggle-buttons", "select", "[type=checkbox]"
@@ -38,24 +39,32 @@ class LessonPage:
     def stored(self) -> list[Any]:
         """Save, and return the code cells as stored."""
         self.page.keyboard.press("Control+s")
-        cells = self.server.contents(self.path)["content"]["cells"]
-        return [cell for cell in cells if cell["cell_type"] == "code"]
+        for _ in range(20):
+            try:
+                cells = self.server.contents(self.path)["content"]["cells"]
+                return [cell for cell in cells if cell["cell_type"] == "code"]
+            except HTTPError:  # read while it was being written
+                self.page.wait_for_timeout(100)
+        raise AssertionError(f"{self.path} cannot be read")
 
     def run_all(self, seconds: float = 60) -> tuple[list[Any], float]:
         """Clear all outputs, run all; return the code cells, and when the first picture came."""
         menu(self.page, "Edit", "Clear Outputs of All Cells")
-        self.page.wait_for_function("!document.querySelector('.jp-OutputArea-output img')")
+        while any(cell["outputs"] for cell in self.stored()):
+            self.page.wait_for_timeout(100)
         started = time.perf_counter()
         menu(self.page, "Run", "Run All Cells")
-        self.page.locator(".jp-OutputArea-output img").first.wait_for(state="attached")
-        first_picture = time.perf_counter() - started
+        first_picture = None
         while time.perf_counter() - started < seconds:
-            cells = self.stored()
-            if [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)):
-                return cells, first_picture
-            failed = [o for c in cells for o in c["outputs"] if o["output_type"] == "error"]
+            cells = self.stored()  # what is below the screen is not on the page: look into the file
+            outputs = [output for cell in cells for output in cell["outputs"]]
+            failed = [output for output in outputs if output["output_type"] == "error"]
             assert not failed, failed
-            self.page.wait_for_timeout(500)
+            if first_picture is None and any("image/png" in o.get("data", {}) for o in outputs):
+                first_picture = time.perf_counter() - started
+            if [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)):
+                return cells, first_picture or float("nan")
+            self.page.wait_for_timeout(200)
         raise AssertionError(f"{self.path} was not run through in {seconds} s")
 
     def explorers(self) -> Iterator[tuple[str, Any]]:

@@ -239,7 +239,8 @@ def test_help_names_every_command(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out
     assert out.isascii()
-    assert all(f"  {command} " in out for command in ("reproduce", "slides", "lab"))
+    first_words = {line.split()[0] for line in out.splitlines() if line.strip()}
+    assert {"reproduce", "slides", "lab"} <= first_words
 
 
 @pytest.mark.parametrize("command", ["slides", "lab"])

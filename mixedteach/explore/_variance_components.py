@@ -65,10 +65,6 @@ def standard_errors(sigma_T: float, sigma: float) -> dict[str, Any]:
     }
 
 
-def _tile(row: int, column: int) -> mpl.patches.Rectangle:
-    return mpl.patches.Rectangle((column - 0.5, row - 0.5), 1, 1, linewidth=0)
-
-
 class _VariancePicture(Picture):
     """Left the readings, in the middle V, right the two standard errors."""
 
@@ -88,13 +84,15 @@ class _VariancePicture(Picture):
         self.norm = Normalize(0, 0.52)
         self.colours = mpl.colormaps["cividis_r"]
         matrix.set(xlim=(-0.5, 3.5), ylim=(3.5, -0.5))
-        self.tiles = [
-            [self.moving(matrix.add_patch(_tile(i, j))) for j in range(4)] for i in range(4)
-        ]
-        self.cells = [
-            [self.moving(matrix.text(j, i, "", ha="center", va="center")) for j in range(4)]
-            for i in range(4)
-        ]
+        # between the tablets all is 0, always: only the two blocks move
+        self.tiles, self.cells = {}, {}
+        for i, j in np.ndindex(4, 4):
+            if i // 2 != j // 2:
+                matrix.text(j, i, "0", ha="center", va="center", color=PALE)
+                continue
+            tile = mpl.patches.Rectangle((j - 0.5, i - 0.5), 1, 1, linewidth=0)
+            self.tiles[i, j] = self.moving(matrix.add_patch(tile))
+            self.cells[i, j] = self.moving(matrix.text(j, i, "", ha="center", va="center"))
         for start in (0, 2):
             box = mpl.patches.Rectangle(
                 (start - 0.5, start - 0.5), 2, 2, fill=False, edgecolor=INK, linewidth=2.2
@@ -127,13 +125,14 @@ class _VariancePicture(Picture):
         )
         for x, (points, values) in enumerate(zip(self.points, readings, strict=True)):
             points.set_data(np.full(TABLETS, x), values)
-        for (i, j), value in np.ndenumerate(V):
+        for place, tile in self.tiles.items():
+            value, cell = V[place], self.cells[place]
             colour = "white" if value == 0 else self.colours(self.norm(value))
             red, green, blue = mpl.colors.to_rgb(colour)
             light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5
-            self.tiles[i][j].set_facecolor(colour)
-            self.cells[i][j].set_text("0" if value == 0 else f"{value:.3f}")
-            self.cells[i][j].set_color(PALE if value == 0 else INK if light else "white")
+            tile.set_facecolor(colour)
+            cell.set_text("0" if value == 0 else f"{value:.3f}")
+            cell.set_color(PALE if value == 0 else INK if light else "white")
         for bar, text, value in zip(
             self.bars, self.values, (answer["se_mean"], answer["se_difference"]), strict=True
         ):
