@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.error import HTTPError
 
 # how a control is moved, by the class that ipywidgets gives it
 HANDLE, BUTTONS, LIST, BOX = ".noUi-handle", ".widget-toggle-buttons", "select", "[type=checkbox]"
@@ -22,50 +21,56 @@ class LessonPage:
 
     def __init__(self, browser: Any, server: Any, path: str, size: tuple[int, int]) -> None:
         self.server, self.path = server, path
+        self.first_picture: float | None = None
         self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.page.on("websocket", lambda socket: socket.on("framereceived", self._listen))
         self.page.goto(server.address(path))
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-        # the kernel is ready when its name is shown without "connecting" or "starting"
-        self.page.wait_for_function(
-            "document.querySelector('.jp-Notebook-ExecutionIndicator')"
-            "?.getAttribute('data-status') === 'idle'",
-            timeout=60_000,
-        )
+        self.wait_until_idle()
 
     def close(self) -> None:
         """Leave the page."""
         self.page.close()
 
+    def _listen(self, message: str | bytes) -> None:
+        """Note when the kernel sends the first picture."""
+        sign = b"image/png" if isinstance(message, bytes) else "image/png"
+        if self.first_picture is None and sign in message:
+            self.first_picture = time.perf_counter()
+
+    def wait_until_idle(self, seconds: float = 60) -> None:
+        """Wait until the kernel is there and has nothing left to run."""
+        self.page.wait_for_function(
+            "document.querySelector('.jp-Notebook-ExecutionIndicator')"
+            "?.getAttribute('data-status') === 'idle'",
+            timeout=1000 * seconds,
+        )
+
     def stored(self) -> list[Any]:
         """Save, and return the code cells as stored."""
         self.page.keyboard.press("Control+s")
-        for _ in range(20):
-            try:
-                cells = self.server.contents(self.path)["content"]["cells"]
-                return [cell for cell in cells if cell["cell_type"] == "code"]
-            except HTTPError:  # read while it was being written
-                self.page.wait_for_timeout(100)
-        raise AssertionError(f"{self.path} cannot be read")
+        self.page.locator(".jp-NotebookPanel.jp-mod-dirty").wait_for(state="detached")
+        self.page.wait_for_timeout(500)
+        cells = self.server.contents(self.path)["content"]["cells"]
+        return [cell for cell in cells if cell["cell_type"] == "code"]
 
-    def run_all(self, seconds: float = 60) -> tuple[list[Any], float]:
-        """Clear all outputs, run all; return the code cells, and when the first picture came."""
+    def run_all(self, seconds: float = 60) -> tuple[list[Any], float, float]:
+        """Run all; return the code cells as stored, seconds to the first picture and to the end."""
         menu(self.page, "Edit", "Clear Outputs of All Cells")
-        while any(cell["outputs"] for cell in self.stored()):
-            self.page.wait_for_timeout(100)
+        self.first_picture = None
         started = time.perf_counter()
         menu(self.page, "Run", "Run All Cells")
-        first_picture = None
-        while time.perf_counter() - started < seconds:
-            cells = self.stored()  # what is below the screen is not on the page: look into the file
-            outputs = [output for cell in cells for output in cell["outputs"]]
-            failed = [output for output in outputs if output["output_type"] == "error"]
-            assert not failed, failed
-            if first_picture is None and any("image/png" in o.get("data", {}) for o in outputs):
-                first_picture = time.perf_counter() - started
-            if [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)):
-                return cells, first_picture or float("nan")
-            self.page.wait_for_timeout(200)
-        raise AssertionError(f"{self.path} was not run through in {seconds} s")
+        numbers: list[int | None] = [None]
+        # idle between two cells is not the end: the last cell must have been run
+        while None in numbers and time.perf_counter() - started < seconds:
+            self.page.wait_for_timeout(100)
+            self.wait_until_idle(seconds)
+            ended = time.perf_counter()
+            cells = self.stored()
+            numbers = [cell["execution_count"] for cell in cells]
+        assert numbers == list(range(1, len(cells) + 1)), numbers
+        first = float("nan") if self.first_picture is None else self.first_picture - started
+        return cells, first, ended - started
 
     def explorers(self) -> Iterator[tuple[str, Any]]:
         """Scroll from top to bottom; yield the question and the box of each explorer on the way."""
