@@ -144,7 +144,7 @@ def test_likelihood_of_the_sd_falls_by_1_92_at_the_profile_limits(tablets) -> No
 def test_likelihood_is_for_one_variance(oats) -> None:
     with pytest.raises(mt.InferenceError, match=r"use likelihood_contour"):
         mt.plot.likelihood(oats)
-    with pytest.raises(mt.InferenceError, match="fitted by lmer"):
+    with pytest.raises(mt.InferenceError, match=r"fitted by mt\.lmer"):
         mt.plot.likelihood(mt.lm("content ~ method", mt.load_tablets()))
 
 

@@ -75,16 +75,13 @@ class Choice:
         """Return the ipywidgets control."""
         import ipywidgets as widgets
 
-        kind = widgets.Dropdown if self.as_list else widgets.ToggleButtons
-        return kind(
-            options=self.options,
-            value=self.start,
-            description=self.label,
-            style={
-                "description_width": "initial",
-                **({} if self.as_list else {"button_width": ""}),
-            },
-        )
+        common = {"options": self.options, "value": self.start, "description": self.label}
+        wide = {"description_width": "initial"}
+        if self.as_list:
+            letters = max(len(str(option)) for option in self.options) + len(self.label)
+            return widgets.Dropdown(**common, style=wide, layout={"width": f"{letters + 6}ch"})
+        wide["button_width"] = "auto"
+        return widgets.ToggleButtons(**common, style=wide, layout={"width": "max-content"})
 
     def check(self, value: Any) -> str | None:
         """Return what is wrong with a value, or None."""

@@ -14,7 +14,7 @@ from mixedteach.errors import InferenceError, a_kind
 from mixedteach.explore._base import Answer, Choice, Explorer, Picture, Slider
 from mixedteach.fitting.pls import solve
 from mixedteach.model import MixedModel, lmer
-from mixedteach.plot._likelihood import unit_of
+from mixedteach.plot._likelihood import sd_unit
 from mixedteach.plot._style import BLUE, GREEN, INK, ORANGE, PALE, VERMILION
 
 Array = np.ndarray
@@ -41,7 +41,7 @@ class Readings:
             )
         parts, term = m.matrices(), m.random[0]
         arrays = (part.to_numpy(float) for part in (parts.y, parts.X, parts.Z))
-        return cls(*arrays, term.label, [str(level) for level in term.levels], unit_of(m))
+        return cls(*arrays, term.label, [str(level) for level in term.levels], sd_unit(m))
 
 
 def likelihood_at(readings: Readings, theta: float, reml: bool) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from mixedteach.errors import InferenceError
 from mixedteach.explore._base import Answer, Explorer, Picture, Slider
 from mixedteach.model import MixedModel, lmer
-from mixedteach.plot._caterpillar import check_mixed, intercept_term, unit_of
+from mixedteach.plot._caterpillar import intercept_term
+from mixedteach.plot._inputs import check_mixed, unit_of
 from mixedteach.plot._style import BLUE, INK, PALE, VERMILION
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 
 from mixedteach.design import RandomTerm
-from mixedteach.errors import InferenceError, a_kind, did_you_mean, listed
+from mixedteach.errors import InferenceError, did_you_mean, listed
 from mixedteach.model import MixedModel
+from mixedteach.plot._inputs import check_mixed, unit_of
 from mixedteach.plot._style import BLUE, INK, PALE, describe, number, own_or_new, style
 
 
@@ -104,14 +103,6 @@ def caterpillar(
 # -- what the pictures of random effects share -----------------------------------------------------
 
 
-def check_mixed(m: Any, name: str) -> None:
-    """Refuse what is not a model of :func:`mixedteach.lmer`."""
-    if not isinstance(m, MixedModel):
-        raise InferenceError(
-            f"mt.plot.{name} draws a model fitted by mt.lmer(...), not {a_kind(m)}: fit one first."
-        )
-
-
 def check_group(m: MixedModel, group: str) -> str:
     """Return the name of a grouping factor, or say which there are."""
     if group not in m.groups:
@@ -139,14 +130,6 @@ def intercept_term(m: MixedModel, group: str | None) -> RandomTerm:
             f"in group='{found[0].label}'."
         )
     return found[0]
-
-
-def unit_of(m: MixedModel, power: str = "") -> str:
-    """Return the unit of the response as axes show it, `` [%]``, or nothing if it is not known."""
-    unit = m.data.attrs.get("units", {}).get(m.formula.response_name, "")
-    if unit and power and len(unit) > 4:
-        unit = f"({unit})"
-    return f" [{unit}{power}]" if unit else ""
 
 
 def group_ticks(ax: Axes, group: str, labels: list[str]) -> None:

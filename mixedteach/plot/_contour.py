@@ -11,7 +11,8 @@ from matplotlib.colors import to_hex
 
 from mixedteach.errors import InferenceError
 from mixedteach.model import MixedModel
-from mixedteach.plot._likelihood import check_mixed, effect_names, profiled, unit_of, unprofiled
+from mixedteach.plot._inputs import check_mixed
+from mixedteach.plot._likelihood import effect_names, profiled, sd_unit, unprofiled
 from mixedteach.plot._style import (
     BLUE,
     INK,
@@ -116,7 +117,7 @@ def _over_sds(m: MixedModel, thetas: Array) -> tuple[Array, Array, Array, Array,
     deviance, best = (part.reshape(theta.shape) for part in profiled(m, theta.ravel(), m.reml))
     df = m.nobs - m.X.shape[1] * m.reml
     height = unprofiled(deviance, best, y[:, None], df) - m.deviance
-    unit, letter = unit_of(m), m.random[0].label[0].upper()
+    unit, letter = sd_unit(m), m.random[0].label[0].upper()
     names = [f"sd of {effect_names(m)[0]} $\\sigma_{letter}${unit}", rf"residual sd $\sigma${unit}"]
     return x, y, height, path, names
 

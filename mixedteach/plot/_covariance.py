@@ -15,7 +15,7 @@ from matplotlib.colors import Normalize
 from mixedteach.design import RandomTerm
 from mixedteach.errors import DataError, InferenceError, a_kind, check_count
 from mixedteach.model import MixedModel
-from mixedteach.plot._caterpillar import unit_of
+from mixedteach.plot._inputs import unit_of
 from mixedteach.plot._style import INK, PALE, describe, number, own_or_new, style
 
 # Perceptually uniform, made for colour-blind readers; in grey print dark means large.

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mixedteach.errors import DataError, a_kind, listed
-from mixedteach.plot._interaction import apart, with_unit
+from mixedteach.plot._inputs import with_unit
+from mixedteach.plot._interaction import apart
 from mixedteach.plot._style import (
     COLOURS,
     INK,

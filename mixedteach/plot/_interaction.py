@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mixedteach.columns import as_factor, check_table, is_missing, is_numeric
-from mixedteach.errors import DataError, a_kind, did_you_mean
+from mixedteach.columns import as_factor, is_numeric
+from mixedteach.plot._inputs import check_columns, check_numbers, with_unit
 from mixedteach.plot._style import (
     COLOURS,
     INK,
@@ -220,50 +220,3 @@ def _words(means: pd.DataFrame, x: str, trace: str, response: str, unit: str) ->
 
 
 # -- for other pictures of designs -----------------------------------------------------------------
-
-
-def with_unit(label: str, units: dict[str, str], column: str | None = None) -> str:
-    """Return a label with its unit in brackets, on a second line where it is long.
-
-    Examples
-    --------
-    >>> with_unit("humidity", {"humidity": "%"}), with_unit("width", {})
-    ('humidity [%]', 'width')
-    """
-    unit = units.get(column or label, "")
-    if not unit:
-        return label
-    return f"{label}\n[{unit}]" if len(label) + len(unit) > 30 else f"{label} [{unit}]"
-
-
-def check_columns(data: pd.DataFrame, **columns: str | None) -> None:
-    """Refuse data that are no table, and columns that it does not have or that are named twice."""
-    check_table(data, "The data")
-    seen: dict[str, str] = {}
-    for argument, name in columns.items():
-        if name is None:
-            continue
-        if not isinstance(name, str):
-            raise DataError(f"{argument}= must be the name of a column, not {a_kind(name)}.")
-        if name not in data.columns:
-            raise DataError(
-                f"{argument}='{name}' is not a column of the data."
-                + did_you_mean(name, data.columns)
-            )
-        if name in seen:
-            raise DataError(
-                f"The column '{name}' is given as {seen[name]}= and as {argument}=: name two "
-                "different columns."
-            )
-        if is_missing(data[name]).all():
-            raise DataError(f"The column '{name}' holds no values: choose another for {argument}=.")
-        seen[name] = argument
-
-
-def check_numbers(data: pd.DataFrame, response: str) -> None:
-    """Refuse a response that does not hold numbers."""
-    if not is_numeric(data[response]):
-        raise DataError(
-            f"The response '{response}' holds names, not numbers: choose a column of numbers, or "
-            "convert it with pd.to_numeric."
-        )

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from mixedteach.columns import Factor, as_factor
 from mixedteach.errors import DataError
-from mixedteach.plot._interaction import check_columns, check_numbers, with_unit
+from mixedteach.plot._inputs import check_columns, check_numbers, with_unit
 from mixedteach.plot._style import COLOURS, INK, PALE, describe, number, own_or_new, style
 
 # One block is 1 wide and 1 high; what it holds, in these units.

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from mixedteach.errors import InferenceError, a_kind, one_of
+from mixedteach.errors import InferenceError, one_of
 from mixedteach.model import MixedModel
+from mixedteach.plot._inputs import check_mixed, unit_of
 from mixedteach.plot._style import BLUE, INK, PALE, VERMILION, describe, number, own_or_new, style
 
 Array = np.ndarray
@@ -66,7 +67,7 @@ def likelihood(m: MixedModel, *, of: str = "sd", ax: Axes | None = None) -> Axes
     x = np.linspace(0.0, _reach(m, fits, of), 161)
     drawn = {reml: -0.5 * (_curve(m, reml, of, x) - fit.deviance) for reml, fit in fits.items()}
     what = f"sd of {effect_names(m)[0]}" + ("" if of == "sd" else " relative to the residual sd")
-    unit = unit_of(m) if of == "sd" else ""
+    unit = sd_unit(m) if of == "sd" else ""
     symbol = f"$\\sigma_{term.label[0].upper()}$"
     symbol = symbol if of == "sd" else rf"$\theta$ = {symbol}$/\sigma$"
     with style():
@@ -105,12 +106,6 @@ def likelihood(m: MixedModel, *, of: str = "sd", ax: Axes | None = None) -> Axes
     )
 
 
-def check_mixed(m: object, name: str) -> None:
-    """Refuse what is not a mixed model."""
-    if not isinstance(m, MixedModel):
-        raise InferenceError(f"{name}() draws a model fitted by lmer(), not {a_kind(m)}.")
-
-
 def effect_names(m: MixedModel) -> list[str]:
     """Name the random effects: by their groups, slopes by their covariate as well."""
     return [
@@ -120,10 +115,9 @@ def effect_names(m: MixedModel) -> list[str]:
     ]
 
 
-def unit_of(m: MixedModel) -> str:
+def sd_unit(m: MixedModel) -> str:
     """Return the unit of a random intercept for an axis, such as `` [%]``; "" if not known."""
-    unit = m.data.attrs.get("units", {}).get(m.formula.response_name, "")
-    return f" [{unit}]" if unit and m.random[0].effects == ["Intercept"] else ""
+    return unit_of(m) if m.random[0].effects == ["Intercept"] else ""
 
 
 def profiled(m: MixedModel, theta: Sequence[float], reml: bool) -> tuple[Array, Array]:

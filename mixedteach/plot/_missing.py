@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from mixedteach.columns import as_factor, is_missing
 from mixedteach.errors import DataError, explains_arguments
-from mixedteach.plot._interaction import check_columns
+from mixedteach.plot._inputs import check_columns
 from mixedteach.plot._style import INK, SKY, VERMILION, describe, own_or_new, style
 
 FULL, EMPTY = SKY, "#FFFFFF"

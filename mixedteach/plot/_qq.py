@@ -9,7 +9,7 @@ from scipy.special import betaincinv, ndtri
 from mixedteach.classical import LinearModel
 from mixedteach.errors import DataError, did_you_mean, shown
 from mixedteach.model import MixedModel
-from mixedteach.plot._residuals import check_model, unit_of
+from mixedteach.plot._inputs import check_model, unit_of
 from mixedteach.plot._style import (
     BLUE,
     INK,

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 
 from mixedteach.classical import LinearModel
 from mixedteach.columns import as_factor
-from mixedteach.errors import DataError, a_kind, did_you_mean
+from mixedteach.errors import DataError, did_you_mean
 from mixedteach.model import MixedModel
+from mixedteach.plot._inputs import check_model, unit_of
 from mixedteach.plot._style import (
     BLUE,
     INK,
@@ -69,21 +70,6 @@ def residuals(
         words = _against_fitted(ax, m) if groups is None else _by_group(ax, m, by, *groups)
         ax.set_ylabel("Residual" + unit_of(m))
     return describe(ax, words)
-
-
-def check_model(m: object) -> None:
-    """Say how to get a model, if this is none."""
-    if not isinstance(m, (MixedModel, LinearModel)):
-        raise DataError(
-            f"The model must be one fitted by mt.lmer() or mt.lm(), not {a_kind(m)}: write "
-            "m = mt.lmer('y ~ x + (1|g)', data) first."
-        )
-
-
-def unit_of(m: MixedModel | LinearModel) -> str:
-    """Return `` [unit]`` of the response, or "" where it is not known."""
-    unit = m.data.attrs.get("units", {}).get(m.formula.response_name, "")
-    return f" [{unit}]" if unit else ""
 
 
 def _against_fitted(ax: Axes, m: MixedModel | LinearModel) -> str:

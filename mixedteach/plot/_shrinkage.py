@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mixedteach.model import MixedModel
-from mixedteach.plot._caterpillar import check_mixed, group_ticks, intercept_term, unit_of
+from mixedteach.plot._caterpillar import group_ticks, intercept_term
+from mixedteach.plot._inputs import check_mixed, unit_of
 from mixedteach.plot._style import BLUE, INK, VERMILION, describe, own_or_new, style
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from mixedteach.classical import LinearModel
 from mixedteach.errors import InferenceError, a_kind, listed
 from mixedteach.model import MixedModel
-from mixedteach.plot._caterpillar import unit_of
+from mixedteach.plot._inputs import unit_of
 from mixedteach.plot._style import COLOURS, INK, describe, number, own_or_new, style
 
 HATCHES = ("//", "..", "xx", "\\\\", "oo", "++", "--")
