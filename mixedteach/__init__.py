@@ -74,10 +74,14 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value
         return value
-    hint = _FROM_R.get(name)
+    if hint := _FROM_R.get(name):
+        raise AttributeError(f"mixedteach has no '{name}': use {hint}.")
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, __all__, n=1)
     raise AttributeError(
         f"mixedteach has no '{name}'"
-        + (f": use {hint}." if hint else "; dir(mixedteach) lists all.")
+        + (f". Did you mean '{near[0]}'?" if near else "; dir(mixedteach) lists all.")
     )
 
 

@@ -14,7 +14,9 @@ but should be known (rows left out, columns dropped) is a :class:`MixedTeachWarn
 from __future__ import annotations
 
 import inspect
+import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -24,9 +26,22 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# files that are not the reader's own: this package, and what runs the cells of a notebook
+_INSIDE = re.compile(r"/mixedteach/(?!_resources)[^:]*\.py$|/IPython/|/ipykernel/")
+
 
 class MixedTeachError(ValueError):
     """Base class of all refusals of mixedteach; the message says what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Say in a notebook which line of the reader's was refused, and why; nothing of our own.
+
+        IPython asks exceptions for this (elsewhere Python shows all lines, as always).
+        """
+        frames = traceback.extract_tb(self.__traceback__)
+        own = [f for f in frames if not _INSIDE.search(f.filename.replace("\\", "/"))]
+        where = [f"Line {own[-1].lineno}: {own[-1].line}"] if own and own[-1].line else []
+        return [*where, f"{type(self).__name__}: {self}"]
 
 
 class FormulaError(MixedTeachError):
@@ -211,4 +226,11 @@ def _explain(
         missing = parameters[key].default is inspect.Parameter.empty and key not in kwargs
         if place >= given and missing:
             return f"{name}() needs '{key}'" + (f": {hints[key]}." if key in hints else ".")
+    lacking = [
+        f"{key}=" for key, p in parameters.items()
+        if p.kind is p.KEYWORD_ONLY and p.default is p.empty and key not in kwargs
+    ]  # fmt: skip
+    if lacking:
+        how = "it with its name" if len(lacking) == 1 else "them with their names"
+        return f"{name}() needs {' and '.join(lacking)} as well: write {how}."
     return f"{name}() cannot be called like that; its arguments are {listed(own, limit=12)}."

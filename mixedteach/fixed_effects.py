@@ -17,6 +17,7 @@ from mixedteach.errors import (
     check_level,
     explains_arguments,
     listed,
+    near,
 )
 from mixedteach.inference.anova import anova_table
 from mixedteach.inference.distributions import t_pvalue, t_quantile
@@ -114,7 +115,9 @@ class FixedEffects:
     def __getattr__(self, name: str) -> Any:
         # only reached for names that do not exist: R's get a pointer to ours
         here = _FROM_R.get(name)
+        found = None if here or name.startswith("_") else near(name, dir(type(self)))
         hint = f": R's {name} is {here} here." if here else "."
+        hint = f". Did you mean '{found}'?" if found else hint
         raise AttributeError(f"A {type(self).__name__} has no '{name}'{hint}")
 
     @property

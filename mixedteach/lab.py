@@ -43,6 +43,8 @@ class Copied:
     added: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     beside: dict[str, str] = field(default_factory=dict)  # the student's file -> the new original
+    kept: list[str] = field(default_factory=list)  # changed by the student
+    away: list[str] = field(default_factory=list)  # deleted by the student
 
     def report(self) -> list[str]:
         """Return what to tell the student, a sentence a line."""
@@ -51,6 +53,10 @@ class Copied:
             lines.append(f"{_files(len(self.added))} copied.")
         if self.updated:
             lines.append(f"{_files(len(self.updated))} you had not changed brought up to date.")
+        if self.kept:
+            lines.append(f"{_files(len(self.kept))} changed by you: kept.")
+        if self.away:
+            lines.append(f"{_files(len(self.away))} deleted by you: left out (--fresh brings all).")
         for kept, new in self.beside.items():
             lines.append(f"{kept}: yours is kept; the new version is beside it, {new}")
         return lines
@@ -119,6 +125,7 @@ def _copy(folder: Path) -> Copied:
         new = {"text": fingerprint(original), "file": _sha256(original.read_bytes())}
         if not own.exists():
             if known:
+                done.away.append(name)
                 continue
             done.added.append(name)
             _place(original, own)
@@ -134,6 +141,8 @@ def _copy(folder: Path) -> Copied:
                 beside = _beside(own)
                 done.beside[name] = beside.name
                 _place(original, beside)
+            else:
+                done.kept.append(name)
             # what was copied stays the measure of what the student has changed
             new = {**known, "offered": new["text"]}
         record[name] = new
@@ -200,6 +209,14 @@ def _write_record(folder: Path, record: dict[str, dict[str, str]]) -> None:
     os.replace(half, folder / RECORD)
 
 
+def first_page(folder: Path) -> str:
+    """Return what JupyterLab opens first: the page about the lessons, else a lesson, else ""."""
+    if (folder / START).exists():
+        return START
+    notebooks = sorted(path for name in FOLDERS for path in (folder / name).glob("*.ipynb"))
+    return str(PurePosixPath(*notebooks[0].relative_to(folder).parts)) if notebooks else ""
+
+
 # -- JupyterLab ------------------------------------------------------------------------------------
 
 
@@ -231,7 +248,7 @@ def start(folder: Path, browser: bool = True, extra: Sequence[str] = ()) -> int:
         ) from None
     arguments = [
         f"--ServerApp.root_dir={folder}",
-        f"--LabApp.default_url=/lab/tree/{START}",
+        f"--LabApp.default_url=/lab/tree/{first_page(folder)}",
         f"--LabApp.app_settings_dir={Path(__file__).parent / 'lab_settings'}",
         "--ServerApp.answer_yes=True",  # Ctrl-C stops at once
         "--log-level=WARN",

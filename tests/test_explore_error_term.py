@@ -6,26 +6,23 @@ import pytest
 import mixedteach as mt
 from mixedteach.explore._wrong_error_term import CASES, f_density, outcome
 
-PLANK, WIDTH, DEPTH = "(1|plank)", "(1|plank:width)", "(1|plank:depth)"
-BOTH = f"{PLANK} + {WIDTH} + {DEPTH}"
+IGNORED, LEVEL, WIDTH, DEPTH, STRATA = CASES["planks"].models
 
 # den_df, F, p by R 4.2: lm, and lmer with lmerTest's anova
 R = [
-    ("planks", "none", "width", 285, 8.651616846, 2.250580643e-04),
-    ("planks", "none", "depth", 285, 22.838185373, 2.210101092e-16),
-    ("planks", "none", "width:depth", 285, 0.316350242, 9.595485869e-01),
-    ("planks", PLANK, "width", 266, 29.646325505, 2.381124901e-12),
-    ("planks", PLANK, "depth", 266, 78.259162913, 8.552472462e-44),
-    ("planks", PLANK, "width:depth", 266, 1.084031161, 3.745013890e-01),
-    ("planks", f"{PLANK} + {WIDTH}", "width", 38, 7.241166324, 2.165895998e-03),
-    ("planks", f"{PLANK} + {WIDTH}", "depth", 228, 161.589276112, 2.414691760e-65),
-    ("planks", f"{PLANK} + {WIDTH}", "width:depth", 228, 2.238304168, 2.563660442e-02),
-    ("planks", f"{PLANK} + {DEPTH}", "width", 266, 29.646324793, 2.381126362e-12),
-    ("planks", f"{PLANK} + {DEPTH}", "depth", 266, 78.259161032, 8.552490394e-44),
-    ("planks", f"{PLANK} + {DEPTH}", "width:depth", 266, 1.084031135, 3.745014073e-01),
-    ("planks", BOTH, "width", 38, 7.240951735, 2.166316670e-03),
-    ("planks", BOTH, "depth", 76, 114.145865831, 2.479506266e-31),
-    ("planks", BOTH, "width:depth", 152, 2.825501510, 5.971070402e-03),
+    ("planks", IGNORED, "width", 297, R1),
+    ("planks", LEVEL, "width", 266, 29.646325505, 2.381124901e-12),
+    ("planks", LEVEL, "depth", 266, 78.259162913, 8.552472462e-44),
+    ("planks", LEVEL, "width:depth", 266, 1.084031161, 3.745013890e-01),
+    ("planks", WIDTH, "width", 38, 7.241166324, 2.165895998e-03),
+    ("planks", WIDTH, "depth", 228, 161.589276112, 2.414691760e-65),
+    ("planks", WIDTH, "width:depth", 228, 2.238304168, 2.563660442e-02),
+    ("planks", DEPTH, "width", 266, 29.646324793, 2.381126362e-12),
+    ("planks", DEPTH, "depth", 266, 78.259161032, 8.552490394e-44),
+    ("planks", DEPTH, "width:depth", 266, 1.084031135, 3.745014073e-01),
+    ("planks", STRATA, "width", 38, 7.240951735, 2.166316670e-03),
+    ("planks", STRATA, "depth", 76, 114.145865831, 2.479506266e-31),
+    ("planks", STRATA, "width:depth", 152, 2.825501510, 5.971070402e-03),
     ("oats", "none", "variety", 60, 1.794896843, 1.749504377e-01),
     ("oats", "none", "nitrogen", 60, 13.410775689, 8.367027004e-07),
     ("oats", "none", "variety:nitrogen", 60, 0.107762470, 9.952292768e-01),
@@ -72,9 +69,9 @@ def test_equals_a_fresh_fit_and_the_classical_mean_squares(data, random, term):
 def test_the_answer_to_each_question_needs_moving(explorers):
     planks, oats = explorers["planks"], explorers["oats"]
     width = {r: planks.answer(random=r, term="width") for r in CASES["planks"].random}
-    assert width[f"{PLANK} + {WIDTH}"]["den_df"] == pytest.approx(38)
-    assert width[PLANK]["den_df"] == pytest.approx(266)
-    for without, with_depth in ((PLANK, f"{PLANK} + {DEPTH}"), (f"{PLANK} + {WIDTH}", BOTH)):
+    assert width[WIDTH]["den_df"] == pytest.approx(38)
+    assert width[LEVEL]["den_df"] == pytest.approx(266)
+    for without, with_depth in ((LEVEL, DEPTH), (WIDTH, STRATA)):
         for name in ("den_df", "F", "p"):
             assert width[without][name] == pytest.approx(width[with_depth][name], rel=1e-6)
     variety = [oats.answer(random=r, term="variety")["p"] for r in CASES["oats"].random]
@@ -84,11 +81,11 @@ def test_the_answer_to_each_question_needs_moving(explorers):
 
 
 def test_a_variance_at_zero_is_said(explorers):
-    words = explorers["planks"].words(random=f"{PLANK} + {DEPTH}", term="depth")
+    words = explorers["planks"].words(random=DEPTH, term="depth")
     assert words.endswith(
         "The variance of plank:depth is estimated as zero: (1|plank:depth) changes nothing here."
     )
-    assert "zero" not in explorers["planks"].words(random=BOTH, term="depth")
+    assert "zero" not in explorers["planks"].words(random=STRATA, term="depth")
 
 
 def test_density_of_F_integrates_to_one_and_to_p():

@@ -21,7 +21,7 @@ def test_numbers_are_those_of_the_fits(load) -> None:
     for by, fit in {"REML": m, "ML": m.by_ml()}.items():
         at = explorer.answer(theta=float(fit.theta[0]), by=by)
         assert at["criterion"] == pytest.approx(fit.deviance, abs=1e-9)
-        assert at["penalty"] + at["misfit"] == pytest.approx(at["criterion"])
+        assert at["room"] + at["noise"] == pytest.approx(at["criterion"])
         assert at["sigma"] == pytest.approx(fit.sigma)
         np.testing.assert_allclose(at["beta"], fit.params, rtol=1e-8)
         blups = fit.random_effects["tablet"]["Intercept"]
@@ -45,12 +45,20 @@ def test_the_question_is_answered_by_moving_the_controls() -> None:
     assert ml["sd"] < reml["sd"]
 
 
-def test_penalty_rises_and_misfit_falls() -> None:
+def test_room_rises_and_noise_falls() -> None:
     explorer = mt.explore.likelihood()
     for by in ("REML", "ML"):
         answers = [explorer.answer(theta=theta, by=by) for theta in np.linspace(0, 3, 31)]
-        assert (np.diff([at["penalty"] for at in answers]) > 0).all()
-        assert (np.diff([at["misfit"] for at in answers]) < 0).all()
+        assert (np.diff([at["room"] for at in answers]) > 0).all()
+        assert (np.diff([at["noise"] for at in answers]) < 0).all()
+
+
+def test_the_words_give_what_the_bars_show() -> None:
+    explorer = mt.explore.likelihood()
+    here, start = (explorer.answer(theta=theta) for theta in (1.43, 0.0))
+    words = explorer.words(theta=1.43).replace("−", "-")
+    for name, part in (("-determinants)", "room"), ("best σ)", "noise"), ("sum", "criterion")):
+        assert f"{name} {here[part] - start[part]:+.2f}" in words
 
 
 def test_blups_go_from_zero_to_the_deviations() -> None:

@@ -137,7 +137,21 @@ def test_how_many_new_tablets_are_as_certain_as_these_ten():
         n for n in range(2, 41) if explorer.answer(tablets=again.NEW, n_tablets=n)["sd"] < 0.0665
     ]
     assert seen[0] == 31
-    assert "SD .066" in explorer.words(tablets=again.NEW, n_tablets=31)
+    assert "SD 0.066" in explorer.words(tablets=again.NEW, n_tablets=31)
+
+
+def test_all_bars_have_one_centre():
+    explorer = mt.explore.repeated_experiment()
+    picture = explorer._picture
+    for tablets in (again.SAME, again.NEW):
+        answer = explorer.answer(tablets=tablets)
+        picture.update(answer)
+        bars = {"sd": picture.width, **picture.bars}
+        lengths = {"sd": answer["sd"], **answer["SE"]}
+        for name, bar in bars.items():
+            low, high = bar.get_xdata()
+            assert (low + high) / 2 == pytest.approx(answer["centre"])
+            assert (high - low) / 2 == pytest.approx(lengths[name])
 
 
 # -- both ------------------------------------------------------------------------------------------
@@ -169,3 +183,17 @@ def test_pairing_moves_are_pure():
     before = wide.copy()
     pair.moved(wide, 2, 0.3)
     pd.testing.assert_frame_equal(wide, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "control"),
+    [
+        ("pairing", "spread"),
+        ("pairing", "difference"),
+        ("repeated_experiment", "tablets"),
+        ("repeated_experiment", "n_tablets"),
+    ],
+)
+def test_a_control_given_as_an_argument_is_explained(name, control):
+    with pytest.raises(mt.DataError, match=rf"explore\.{name}\(\)\.set\({control}="):
+        getattr(mt.explore, name)(**{control: 99})

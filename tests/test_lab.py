@@ -65,6 +65,8 @@ def test_nothing_new_changes_nothing(package, folder):
     before = contents(folder)
     done = lab.copy(folder)
     assert (done.added, done.updated, done.beside) == ([], [], {})
+    assert done.kept == ["lessons/README.md"]
+    assert "1 file changed by you: kept." in done.report()
     assert contents(folder) == before
 
 
@@ -112,8 +114,18 @@ def test_a_deleted_file_stays_away_and_a_new_one_comes(package, folder):
     lab.copy(folder)
     (folder / "lessons" / "02_second.ipynb").unlink()
     (package / "03_third.ipynb").write_text(notebook("4"), encoding="utf-8")
-    assert lab.copy(folder).added == ["lessons/03_third.ipynb"]
+    done = lab.copy(folder)
+    assert done.added == ["lessons/03_third.ipynb"]
+    assert "1 file deleted by you: left out (--fresh brings all)." in done.report()
     assert "02_second.ipynb" not in contents(folder)
+
+
+def test_what_is_opened_first(package, folder):
+    lab.copy(folder)
+    assert lab.first_page(folder) == "lessons/README.md"
+    (folder / "lessons" / "README.md").unlink()
+    assert lab.first_page(folder) == "lessons/01_first.ipynb"
+    assert lab.first_page(folder / "nowhere") == ""
 
 
 def test_fresh_is_a_new_complete_folder(package, folder, capsys):

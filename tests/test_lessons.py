@@ -1,4 +1,4 @@
-"""The lessons keep the rules of lessons/README.md; the code they show in passing is right, too.
+"""The lessons keep the rules of course/writing_lessons.md; the code they show in passing is right, too.
 
 That their cells give the stored outputs is nbval's part (``--nbval`` in pyproject.toml).
 """
@@ -21,7 +21,7 @@ RHYTHM = [
     "The classic mistake", "The same in R and in statsmodels", "Check yourself", "Take away",
 ]  # fmt: skip
 MOST_LINES, MOST_COLUMNS = 18, 88
-MODULES = {"mixedteach", "numpy", "pandas", "matplotlib", "statsmodels", "seaborn", "io"}
+MODULES = {"mixedteach", "numpy", "pandas", "scipy", "matplotlib", "statsmodels", "seaborn", "io"}
 # an address in memory, a place on somebody's disk, numpy's names for plain numbers
 NOISE = re.compile(
     r"0x[0-9a-f]{6,}|/(tmp|home|root|work|Users)/|[A-Z]:\\|np\.(float|int|True|False)"

@@ -77,6 +77,63 @@ def test_a_subject_without_a_reading_is_a_lone_open_marker():
     assert "10 of them lack a reading" in mt.plot.description(ax.figure)
 
 
+def test_names_stand_together_only_for_equal_readings():
+    data = mt.load_tablets_missing()
+    wide = data.pivot(index="tablet", columns="method", values="content")
+    ax = mt.plot.paired(data, "content", **PAIRS)
+    named = [t for t in ax.texts if t.xy[0] in (0, 1)]
+    assert len(named) > 10
+    for text in named:
+        column = wide["nir" if text.xy[0] == 0 else "hplc"].round(12)
+        same = column[column == round(text.xy[1], 12)].index
+        assert set(text.get_text().split(", ")) == {str(name) for name in same}
+
+
+def test_crowded_names_are_moved_apart_or_left_out(tablets):
+    close = tablets.assign(content=10 + 0.004 * np.arange(20) + 5 * (tablets["tablet"] == "1"))
+    ax = mt.plot.paired(close, "content", **PAIRS)
+    ax.figure.canvas.draw()
+    for x in (0, 1):
+        texts = [t for t in ax.texts if t.xy[0] == x]
+        assert len(texts) == 10
+        assert all(t.arrow_patch is not None for t in texts)
+        texts.sort(key=lambda t: t.xy[1])
+        heights = [t.get_position()[1] for t in texts]
+        assert heights == sorted(heights)
+        assert min(np.diff(heights)) > 0.2  # points lie 0.008 apart
+    small = mt.plot.axes(4, 1)[0]
+    assert not mt.plot.paired(close, "content", **PAIRS, ax=small).texts
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ([0, 1, 2], [0, 1, 2]),
+        ([0.9, 1, 1.1], [0, 1, 2]),
+        ([0, 0.1, 9], [0, 1, 9]),
+        ([8, 9, 10], [8, 9, 10]),
+        ([9.8, 10], [9, 10]),
+        ([5, 5.5, 5.6, 9.9, 10], [4.37, 5.37, 6.37, 9, 10]),
+    ],
+)
+def test_places_are_moved_as_little_as_possible(places, expected):
+    from mixedteach.plot._paired import moved_apart
+
+    assert moved_apart(np.array(places), 1, 0, 10) == pytest.approx(expected, abs=0.01)
+
+
+def test_exchanged_factors_are_noticed(tablets):
+    with pytest.warns(mt.MixedTeachWarning, match="look exchanged.*within='method'"):
+        mt.plot.paired(tablets, "content", within="tablet", subject="method")
+    with pytest.raises(mt.DataError, match="look exchanged: 'method' has two"):
+        mt.plot.differences(tablets, "content", within="tablet", subject="method")
+
+
+def test_points_show_through_the_means(tablets):
+    ax = mt.plot.paired(tablets, "content", **PAIRS)
+    assert by_label(ax)["mean"].get_markerfacecolor() == "none"
+
+
 def test_paired_takes_more_than_two_levels_and_long_names():
     growth = mt.load_orthodont()
     ax = mt.plot.paired(growth, "distance", within="age", subject="Subject")
@@ -101,7 +158,7 @@ def test_paired_refuses_what_it_cannot_draw(tablets):
         mt.plot.paired(tablets.assign(content=np.nan), "content", **PAIRS)
     with pytest.raises(mt.DataError, match="must be a pandas DataFrame"):
         mt.plot.paired(None, "content", **PAIRS)
-    with pytest.raises(mt.DataError, match="its arguments are"):
+    with pytest.raises(mt.DataError, match="subject"):
         mt.plot.paired(tablets, "content", within="method")
     assert not plt.get_fignums()
 
@@ -193,6 +250,7 @@ def test_blocks_show_readings_and_means_in_order(tablets):
     bars = next(c for c in ax.collections if c.get_label() == "block mean")
     assert [s[0, 1] for s in bars.get_segments()] == pytest.approx(means.to_numpy())
     words = mt.plot.description(ax.figure)
+    assert ax.get_title(loc="left") == "One place a tablet: content by method"
     assert "span 1.05, from 9.85 to 10.90" in words
     assert "span 0.21 on average" in words  # (.3 + .2 + 0 + .2 + .7 + .2 + .1 + 0 + .3 + .1) / 10
 

@@ -113,6 +113,12 @@ def test_covariance_of_crossed_factors_has_no_blocks():
     assert len(ax.patches) == 1
 
 
+def test_covariance_has_the_colours_of_matrix():
+    V = np.array([[0.133, 0.089, 0], [0.089, 0.133, -0.04], [0, -0.04, 0.133]])
+    here, there = (draw(V).images[0] for draw in (mt.plot.covariance, mt.plot.matrix))
+    np.testing.assert_allclose(here.cmap(here.norm(V)), there.cmap(there.norm(V)))
+
+
 def test_covariance_of_a_matrix_keeps_its_names():
     V = pd.DataFrame([[2.0, 1, 0], [1, 2, 0], [0, 0, -0.0]], list("abc"), list("abc"))
     ax = mt.plot.covariance(V)
@@ -261,8 +267,10 @@ def test_variances_refuse(tablets, sleep):
         mt.plot.variances()
     with pytest.raises(InferenceError, match=r"With the random slope '.*Subject.*' the variance"):
         mt.plot.variances(sleep)
-    with pytest.raises(InferenceError, match="labels= names 1 models, but 2 are drawn"):
+    with pytest.raises(InferenceError, match="labels= names 1 model, but 2 are drawn"):
         mt.plot.variances(tablets, tablets, labels=["one"])
+    with pytest.raises(InferenceError, match="labels= names 2 models, but 1 is drawn"):
+        mt.plot.variances(tablets, labels=["one", "two"])
     with pytest.raises(InferenceError, match="not a DataFrame"):
         mt.plot.variances(mt.load_tablets())
 

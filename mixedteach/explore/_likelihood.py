@@ -19,6 +19,8 @@ from mixedteach.plot._style import BLUE, GREEN, INK, ORANGE, PALE, VERMILION
 
 Array = np.ndarray
 
+_PARTS = ("room", "noise", "criterion")
+
 
 @dataclass(frozen=True)
 class Readings:
@@ -56,22 +58,23 @@ def likelihood_at(readings: Readings, theta: float, reml: bool) -> dict[str, Any
     Returns
     -------
     dict
-        ``criterion = penalty + misfit``; ``sigma``, ``sd`` (of the groups); ``beta``, ``blups``,
+        ``criterion = room + noise``, the log-determinants and what comes from the best sigma,
+        ``df (1 + log(2 pi sigma^2))``; ``sigma``, ``sd`` (of the groups); ``beta``, ``blups``,
         and ``deviations``, the groups' mean residuals from the fixed effects.
     """
     n, p = readings.X.shape
     at = solve(np.array([theta]), readings.X, readings.y, readings.Z, [1], [len(readings.levels)],
                reml)  # fmt: skip
     df = n - p if reml else n
-    misfit = df * (1 + np.log(2 * np.pi * at.r2 / df))
+    noise = df * (1 + np.log(2 * np.pi * at.r2 / df))
     residual = readings.y - readings.X @ at.beta
     sigma = float(np.sqrt(at.sigma2))
     return {
         "theta": float(theta),
         "reml": reml,
         "criterion": float(at.deviance),
-        "penalty": float(at.deviance - misfit),
-        "misfit": float(misfit),
+        "room": float(at.deviance - noise),
+        "noise": float(noise),
         "sigma": sigma,
         "sd": float(theta * sigma),
         "beta": at.beta,
@@ -81,7 +84,7 @@ def likelihood_at(readings: Readings, theta: float, reml: bool) -> dict[str, Any
 
 
 class LikelihoodPicture(Picture):
-    """The curve with its point; penalty, misfit and sum as bars; the groups' BLUPs."""
+    """The curve with its point; room, noise left and sum as bars; the groups' BLUPs."""
 
     def __init__(self, figure: Figure, readings: Readings, thetas: Array) -> None:
         super().__init__(figure)
@@ -124,13 +127,13 @@ class LikelihoodPicture(Picture):
             at[part] - curve[0][part]
             for curve in self.curves.values()
             for at in curve
-            for part in ("penalty", "misfit", "criterion")
+            for part in _PARTS
         ]
         low, high = min(parts), max(parts)
         ax.set_ylim(low - 0.15 * (high - low), high + 0.15 * (high - low))
         ax.axhline(0, color=INK, linewidth=1)
         ax.set_xlim(-0.75, 2.75)
-        ax.set_xticks(range(3), ["penalty", "misfit", "sum"])
+        ax.set_xticks(range(3), ["room", "noise\nleft", "sum"])
         ax.set_title(r"Change since $\theta=0$")
         colours = (ORANGE, GREEN, VERMILION)
         bars = ax.bar(range(3), [0, 0, 0], width=0.7, color=colours, edgecolor=INK)
@@ -177,9 +180,7 @@ class LikelihoodPicture(Picture):
         self.point.set_data([answer["theta"]], [here])
         self.value.set_text(f"{name_of(reml)}: {answer['criterion']:.4f}")
         low, high = self.middle.get_ylim()
-        for bar, text, part in zip(
-            self.bars, self.heights, ("penalty", "misfit", "criterion"), strict=True
-        ):
+        for bar, text, part in zip(self.bars, self.heights, _PARTS, strict=True):
             height = answer[part] - curve[0][part]
             bar.set_height(height)
             text.set_text(signed(height))
@@ -246,11 +247,13 @@ def likelihood(m: MixedModel | None = None) -> Explorer:
 
     def words(at: Answer) -> str:
         spread = float(at["deviations"] @ at["deviations"])
+        start = likelihood_at(readings, 0.0, at["reml"])
+        grown = {part: signed(at[part] - start[part]) for part in _PARTS}
         kept = np.sqrt(float(at["blups"] @ at["blups"]) / spread) if spread > 0 else 0.0
         return (
             f"{name_of(at['reml'])} criterion at θ = {at['theta']:.2f}: "
-            f"{at['criterion']:.4f} = {at['penalty']:.2f} (penalty) "
-            f"{'+' if at['misfit'] >= 0 else '−'} {abs(at['misfit']):.2f} (misfit). "
+            f"{at['criterion']:.4f}. Since θ = 0: room (log-determinants) {grown['room']}, "
+            f"noise left (from the best σ) {grown['noise']}, sum {grown['criterion']}. "
             f"There σ = {at['sigma']:.4f} and σ_T = θσ = {at['sd']:.4f}; "
             f"the BLUPs keep {100 * kept:.0f}% of the deviations."
         )

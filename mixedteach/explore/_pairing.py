@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mixedteach.datasets import load_tablets
-from mixedteach.errors import DataError
+from mixedteach.errors import DataError, explains_arguments
 from mixedteach.explore._base import Answer, Explorer, Picture, Slider
 from mixedteach.inference.distributions import t_pvalue, t_quantile
 from mixedteach.plot._paired import pairs_of, rounded, with_unit
@@ -100,9 +100,11 @@ class _Pairs(Picture):
         x = np.tile([0, 1, np.nan], len(wide))
         (self.lines,) = left.plot(x, x, "o-", color=PALE, markersize=5, linewidth=1.5)
         self.moving(self.lines)
-        self.mean = self.moving(
-            left.plot([0, 1], [0, 0], "D-", color=INK, markersize=8, linewidth=3)[0]
-        )
+        (self.mean,) = left.plot(
+            [0, 1], [0, 0], "D-", color=INK, markersize=9, linewidth=3, markerfacecolor="none",
+            markeredgewidth=2,
+        )  # fmt: skip
+        self.moving(self.mean)
         widest = two_tests(*moved(wide, WIDEST, reach))["two_sample"]["upper"] * 1.06
         for y in (0, 1):  # leaves out where the numbers stand
             right.plot([0, 0], [y - 0.45, y + 0.12], color=INK, lw=1.3, ls=(0, (5, 4)))
@@ -136,6 +138,13 @@ class _Pairs(Picture):
             )
 
 
+@explains_arguments(
+    DataError,
+    {
+        "spread": "move the control, mt.explore.pairing().set(spread=...)",
+        "difference": "move the control, mt.explore.pairing().set(difference=...)",
+    },
+)
 def pairing(
     data: pd.DataFrame | None = None,
     response: str = "content",
@@ -207,7 +216,7 @@ def pairing(
         question=f"""At which spread of the {subject}s do the two tests have about the same
         standard error? What is the correlation of the two readings of a {subject} there?""",
         controls={
-            "spread": Slider(f"{subject}s: spread x", 0, WIDEST, 0.05, 1),
+            "spread": Slider("spread (1: as measured)", 0, WIDEST, 0.05, 1),
             "difference": Slider("mean difference", -reach, reach, step, start),
         },
         answer=answer,

@@ -11,11 +11,12 @@ from functools import lru_cache
 import numpy as np
 from matplotlib.figure import Figure
 
+from mixedteach.errors import DataError, explains_arguments
 from mixedteach.explore._base import Answer, Choice, Explorer, Picture, Slider
 from mixedteach.plot._style import BLUE, GREEN, INK, ORANGE, PALE, VERMILION
 
 Array = np.ndarray
-SAME, NEW = "the same tablets", "new tablets each time"
+SAME, NEW = "same tablets", "new tablets"
 MU, VAR_TABLET, VAR_RESIDUAL = 10.39, 0.089333, 0.043611  # lmer on the tablets, REML
 SD_NIR = 0.401248  # of the ten NIR readings
 EXPERIMENTS, MOST = 1000, 40
@@ -79,7 +80,10 @@ def repeated(tablets: str, n_tablets: int) -> Answer:
 
 
 class _Histogram(Picture):
-    """Above the means of the experiments, below the three standard errors as bars."""
+    """Above the means of the experiments, below the three standard errors as bars.
+
+    All bars have the same centre, what the means vary about, so that their lengths compare.
+    """
 
     SHOWN = (
         ("blocked", "blocked ANOVA", BLUE, "o"),
@@ -117,7 +121,7 @@ class _Histogram(Picture):
             top.text(EDGES[0] + 0.01, 325, "", va="top", fontsize=14, weight="bold", color=INK)
         )
         below.set(ylim=(-0.6, 2.6), yticks=[])
-        below.set_xlabel("mean of NIR, content [%]; bars: one SE or SD to either side")
+        below.set_xlabel("mean of NIR, content [%]; bars: one SD or SE to either side")
         below.spines["left"].set_visible(False)
         self.bars, self.texts = {}, {}
         for y, (name, said, colour, marker) in zip((2, 1, 0), self.SHOWN, strict=True):
@@ -143,12 +147,12 @@ class _Histogram(Picture):
         self.width.set_xdata([centre - sd, centre + sd])
         self.said.set_text(f"{n} tablets: SD {_short(sd)}")
         for name, se in answer["SE"].items():
-            self.bars[name].set_xdata([MU - se, MU + se])
+            self.bars[name].set_xdata([centre - se, centre + se])
             self.texts[name].set_text(f"SE {_short(se)}")
 
 
 def _short(value: float) -> str:
-    return f"{value:.3f}".lstrip("0")
+    return f"{value:.3f}"
 
 
 def _words(answer: Answer) -> str:
@@ -162,6 +166,13 @@ def _words(answer: Answer) -> str:
     )
 
 
+@explains_arguments(
+    DataError,
+    {
+        "tablets": "move the control, mt.explore.repeated_experiment().set(tablets=...)",
+        "n_tablets": "move the control, mt.explore.repeated_experiment().set(n_tablets=...)",
+    },
+)
 def repeated_experiment() -> Explorer:
     """Explore which repetition of an experiment each standard error of the NIR mean describes.
 
@@ -178,13 +189,13 @@ def repeated_experiment() -> Explorer:
     >>> explorer = mt.explore.repeated_experiment()
     >>> for tablets in explorer.controls["tablets"].options:
     ...     print(tablets, round(explorer.answer(tablets=tablets)["sd"], 3))
-    the same tablets 0.065
-    new tablets each time 0.117
+    same tablets 0.065
+    new tablets 0.117
     """
     return Explorer(
         question="""Which standard error says how much the mean varies when the same ten tablets
         are measured again, and which when the tablets are new each time? And how many new
-        tablets must an experiment have until its mean varies no more than .066?""",
+        tablets must an experiment have until its mean varies no more than 0.066?""",
         controls={
             "tablets": Choice("each experiment has", (SAME, NEW), SAME),
             "n_tablets": Slider("number of tablets", 2, MOST, 1, 10),

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mixedteach.errors import InferenceError
+from mixedteach.errors import InferenceError, a_kind
 from mixedteach.explore._base import Answer, Explorer, Picture, Slider
 from mixedteach.model import MixedModel, lmer
 from mixedteach.plot._caterpillar import intercept_term
-from mixedteach.plot._inputs import check_mixed, unit_of
+from mixedteach.plot._inputs import unit_of
 from mixedteach.plot._style import BLUE, INK, PALE, VERMILION
 
 
@@ -154,15 +154,18 @@ def shrinkage(m: MixedModel | None = None) -> Explorer:
         from mixedteach.datasets import load_tablets
 
         m = lmer("content ~ method + (1|tablet)", load_tablets())
-    check_mixed(m, "shrinkage")
-    term = intercept_term(m, None)
+    if not isinstance(m, MixedModel):
+        raise InferenceError(
+            "mt.explore.shrinkage moves the ICC of a model fitted by mt.lmer(...), not "
+            f"{a_kind(m)}: fit one first, or leave it out to see the ten tablets."
+        )
     if len(m.random) > 1:
         raise InferenceError(
             "The explorer moves one variance ratio, but the model has "
-            f"{len(m.random)} random terms: fit one with (1 | {term.label}) only."
+            f"{len(m.random)} random terms: fit one with (1|{m.random[0].label}) only."
         )
+    group = intercept_term(m, None).label
     model, fitted = m, round(min(float(m.icc.iloc[0]), 0.99), 2)
-    group = term.label
 
     def words(answer: Answer) -> str:
         n, factor = answer["n"], answer["factor"]

@@ -6,14 +6,16 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from mixedteach.explore._base import Answer, Explorer, Picture, Slider
+from mixedteach.plot._covariance import MAP, colour_scale
 from mixedteach.plot._style import BLUE, INK, PALE, VERMILION
 
 TABLETS, MEAN, DIFFERENCE = 10, 10.4, -0.05
 METHODS = ("nir", "hplc")
+MOST_T, MOST = 0.6, 0.4  # where the sliders end
+LARGEST = MOST_T**2 + MOST**2  # the largest variance of a reading
 
 
 def ingredients() -> np.ndarray:
@@ -81,8 +83,7 @@ class _VariancePicture(Picture):
             for marker, colour in (("o", BLUE), ("s", VERMILION))
         ]
         # colours of V stay comparable while the sliders move; rectangles are faster than an image
-        self.norm = Normalize(0, 0.52)
-        self.colours = mpl.colormaps["cividis_r"]
+        self.norm = colour_scale(LARGEST)
         matrix.set(xlim=(-0.5, 3.5), ylim=(3.5, -0.5))
         # between the tablets all is 0, always: only the two blocks move
         self.tiles, self.cells = {}, {}
@@ -127,12 +128,9 @@ class _VariancePicture(Picture):
             points.set_data(np.full(TABLETS, x), values)
         for place, tile in self.tiles.items():
             value, cell = V[place], self.cells[place]
-            colour = "white" if value == 0 else self.colours(self.norm(value))
-            red, green, blue = mpl.colors.to_rgb(colour)
-            light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5
-            tile.set_facecolor(colour)
+            tile.set_facecolor(MAP(self.norm(value)))
             cell.set_text("0" if value == 0 else f"{value:.3f}")
-            cell.set_color(PALE if value == 0 else INK if light else "white")
+            cell.set_color(PALE if value == 0 else INK)
         for bar, text, value in zip(
             self.bars, self.values, (answer["se_mean"], answer["se_difference"]), strict=True
         ):
@@ -143,7 +141,7 @@ class _VariancePicture(Picture):
 
 def _words(answer: Answer) -> str:
     return (
-        f"sigma_T = {answer['sigma_T']:.2f} and sigma = {answer['sigma']:.2f} give ICC = "
+        f"σ_T = {answer['sigma_T']:.2f} and σ = {answer['sigma']:.2f} give ICC = "
         f"{answer['icc']:.2f}. Standard error of a method's mean: {answer['se_mean']:.3f}; of the "
         f"difference: {answer['se_difference']:.3f}."
     )
@@ -170,11 +168,11 @@ def variance_components() -> Explorer:
     True
     """
     return Explorer(
-        question="Leave sigma where it is and make the tablets ever more different (sigma_T up): "
-        "which of the two standard errors does not care? At which ICC are they equal?",
+        question="Move σ_T up: which standard error does not care? Then move it down until both "
+        "are equal: which ICC is that?",
         controls={
-            "sigma_T": Slider("sigma_T (tablets)", 0.0, 0.6, 0.01, 0.3),
-            "sigma": Slider("sigma (errors)", 0.05, 0.4, 0.01, 0.21),
+            "sigma_T": Slider("σ_T (tablets)", 0.0, MOST_T, 0.01, 0.3),
+            "sigma": Slider("σ (errors)", 0.05, MOST, 0.01, 0.21),
         },
         answer=standard_errors,
         picture=_VariancePicture,

@@ -11,6 +11,7 @@ term out of the model and its part vanishes from the sum, or is smeared over all
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,39 +40,45 @@ from mixedteach.plot._style import (
 
 @dataclass(frozen=True)
 class Case:
-    """One experiment: its fixed part, its terms, and the random parts to choose from."""
+    """One experiment: its terms, and the models to choose from."""
 
-    response: str
-    fixed: str
     terms: tuple[str, ...]
-    random: tuple[str, ...]  # as shown on the buttons; "none" for no random part
+    models: Mapping[str, str]  # as the control names it -> formula
+    start: str
     groups: tuple[str, ...]  # components that can stand in a denominator
     largest: float  # end of the axis of mean squares
     question: str
+    pair: tuple[str, str, str] | None = None  # a term, and two levels to compare by Tukey
 
 
 CASES = {
     "planks": Case(
-        response="humidity",
-        fixed="width*depth",
         terms=("width", "depth", "width:depth"),
-        random=(
-            "none",
-            "(1|plank)",
-            "(1|plank) + (1|plank:width)",
-            "(1|plank) + (1|plank:depth)",
-            "(1|plank) + (1|plank:width) + (1|plank:depth)",
-        ),
+        models={
+            "planks ignored": "humidity ~ width",
+            "level": "humidity ~ width*depth + (1|plank)",
+            "level + width": "humidity ~ width*depth + (1|plank) + (1|plank:width)",
+            "level + depth": "humidity ~ width*depth + (1|plank) + (1|plank:depth)",
+            "all strata": (
+                "humidity ~ width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)"
+            ),
+        },
+        start="level",
         groups=("residual", "plank:width", "plank:depth"),
-        largest=1.8,
-        question="""Which random term decides what width is compared with, and on how many
-        degrees of freedom? And which one changes nothing for width, wherever you add it?""",
+        largest=1.9,
+        question="""Which random term decides what width is compared with, on how many degrees of
+        freedom, and which changes nothing for width? Tukey's p of widths 1 and 2 is above .3 in
+        some models: do they agree on the degrees of freedom?""",
+        pair=("width", "1", "2"),
     ),
     "oats": Case(
-        response="yield",
-        fixed="variety*nitrogen",
         terms=("variety", "nitrogen", "variety:nitrogen"),
-        random=("none", "(1|block)", "(1|block/variety)"),
+        models={
+            "none": "yield ~ variety*nitrogen",
+            "(1|block)": "yield ~ variety*nitrogen + (1|block)",
+            "(1|block/variety)": "yield ~ variety*nitrogen + (1|block/variety)",
+        },
+        start="(1|block)",
         groups=("residual", "block:variety"),
         largest=700,
         question="""One random part makes the varieties look different (p below .05). Which? And
@@ -82,49 +89,53 @@ CASES = {
 
 @lru_cache(maxsize=8)
 def fitted(data: str, random: str) -> LinearModel | MixedModel:
-    """Fit one experiment with one random part (once; the fits are kept)."""
-    case = CASES[data]
+    """Fit one of the models of an experiment (once; the fits are kept)."""
     table = load_planks() if data == "planks" else load_oats()
-    formula = f"{case.response} ~ {case.fixed}"
-    return lm(formula, table) if random == "none" else lmer(f"{formula} + {random}", table)
+    formula = CASES[data].models[random]
+    return (lmer if "(1|" in formula else lm)(formula, table)
 
 
 @lru_cache(maxsize=32)
 def outcome(data: str, random: str, term: str) -> dict[str, Any]:
-    """Test a term under a random part, and say what its mean square is compared with.
+    """Test a term in a model, and say what its mean square is compared with.
 
     Parameters
     ----------
     data : {'planks', 'oats'}
     random : str
-        The random part of the formula, or "none".
+        The model, by the name that the control gives it.
     term : str
         The fixed term tested.
 
     Returns
     -------
     dict
-        ``num_df, den_df, F, p``; ``parts``: name -> its share of the denominator mean square, for
-        every component of the model; ``denominator``: their sum; ``mean_square`` of the term;
-        ``se``: standard error of a difference between two of its means; ``zero``: the components
-        estimated as zero.
+        ``formula``; ``num_df, den_df, F, p``, all None if the term is not in the model; ``parts``:
+        name -> its share of the denominator mean square, for every component of the model;
+        ``denominator``: their sum; ``mean_square`` of the term; ``se``: standard error of a
+        difference between two of its means; ``zero``: the components estimated as zero; ``pair``:
+        Tukey's p of the two levels that the experiment names, if they are of this term.
 
     Examples
     --------
-    >>> only = outcome("planks", "(1|plank)", "width")
-    >>> right = outcome("planks", "(1|plank) + (1|plank:width) + (1|plank:depth)", "width")
-    >>> [(round(a["den_df"]), round(a["F"], 2)) for a in (only, right)]
+    >>> level, strata = (outcome("planks", name, "width") for name in ("level", "all strata"))
+    >>> [(round(a["den_df"]), round(a["F"], 2)) for a in (level, strata)]
     [(266, 29.65), (38, 7.24)]
+    >>> [round(a["pair"], 4) for a in (outcome("planks", "planks ignored", "width"), level, strata)]
+    [0.3179, 0.0076, 0.3042]
     """
     model = fitted(data, random)
-    row = model.anova().loc[term]
+    now = {"data": data, "random": random, "term": term, "formula": CASES[data].models[random]}
+    table = model.anova()
+    if term not in table.index:
+        names = ("num_df", "den_df", "F", "p", "denominator", "mean_square", "se", "pair")
+        return {**now, **dict.fromkeys(names), "parts": {}, "zero": []}
+    row = table.loc[term]
     parts, zero = _parts(model, term)
     denominator = sum(parts.values())
     cells = model.frame.groupby(term.split(":"), observed=True).size()
     return {
-        "data": data,
-        "random": random,
-        "term": term,
+        **now,
         "num_df": float(row["num_df"]),
         "den_df": float(row["den_df"]),
         "F": float(row["F"]),
@@ -134,7 +145,18 @@ def outcome(data: str, random: str, term: str) -> dict[str, Any]:
         "mean_square": float(row["F"]) * denominator,
         "se": None if ":" in term else float(np.sqrt(2 * denominator / cells.iloc[0])),
         "zero": zero,
+        "pair": _tukey(model, term, CASES[data].pair),
     }
+
+
+def _tukey(
+    model: LinearModel | MixedModel, term: str, pair: tuple[str, str, str] | None
+) -> float | None:
+    """Return Tukey's p of the pair of levels, if they are levels of this term."""
+    if pair is None or pair[0] != term:
+        return None
+    pairs = model.emmeans(term).pairs()
+    return float(pairs.set_index("contrast").loc[f"{pair[1]} - {pair[2]}", "p"])
 
 
 def _parts(model: LinearModel | MixedModel, term: str) -> tuple[dict[str, float], list[str]]:
@@ -189,6 +211,10 @@ class _WrongErrorTerm(Picture):
         super().__init__(figure)
         self.data, self.case = data, CASES[data]
         self.left, self.right = figure.subplots(1, 2, width_ratios=[1, 1.15])
+        longest = max(self.case.models.values(), key=len)  # the layout keeps room for it
+        self.formula = self.moving(
+            figure.suptitle(longest, fontsize=13, family="monospace", weight="bold")
+        )
         self._make_test()
         self._make_bars()
 
@@ -210,9 +236,12 @@ class _WrongErrorTerm(Picture):
         (self.seen,) = ax.plot([], [], color=VERMILION, linewidth=3, marker="v", markevery=[1])
         self.moving(self.seen)
         self.said = self.moving(
-            ax.text(0.98, 0.62, "", transform=ax.transAxes, ha="right", va="top", weight="bold",
+            ax.text(0.98, 0.86, "", transform=ax.transAxes, ha="right", va="top", weight="bold",
                     fontsize=14, color=VERMILION)
         )  # fmt: skip
+        self.pair = self.moving(
+            ax.text(0.98, 0.56, "", transform=ax.transAxes, ha="right", va="top", fontsize=13)
+        )
 
     def _make_bars(self) -> None:
         ax, terms = self.right, self.case.terms
@@ -244,6 +273,15 @@ class _WrongErrorTerm(Picture):
 
     def update(self, answer: Answer) -> None:
         """Move the density, the observed F and the bars."""
+        self.formula.set_text(answer["formula"])
+        self._update_bars(answer)
+        tested = answer["F"] is not None
+        for artist in (self.curve, self.tail, self.five, self.five_text, self.seen):
+            artist.set_visible(tested)
+        self.pair.set_text(_pair_words(answer, "\n"))
+        if not tested:
+            self.said.set_text(f"{answer['term']} is not\nin this model")
+            return
         num, den, F = answer["num_df"], answer["den_df"], answer["F"]
         height = f_density(_F_GRID, num, den)
         height = np.minimum(height, 1.05)
@@ -264,7 +302,6 @@ class _WrongErrorTerm(Picture):
             f"F = {number(F)}{' →' if off else ''}\n{num:.0f} and {den:.0f} df\n"
             f"{p_text(answer['p'])}"
         )
-        self._update_bars(answer)
 
     def _update_bars(self, answer: Answer) -> None:
         for k, term in enumerate(self.case.terms):
@@ -279,22 +316,41 @@ class _WrongErrorTerm(Picture):
                 bar.set_visible(width > 0)
                 bar.set_linewidth(2.2 if chosen else 0.8)
                 start += width
-            self.labels[k].set_text(f"{number(other['denominator'])}, {other['den_df']:.0f} df")
+            self.labels[k].set_text(
+                "not in this model"
+                if other["F"] is None
+                else f"{number(other['denominator'], 4)}, {other['den_df']:.0f} df"
+            )
             self.labels[k].set_weight("bold" if chosen else "normal")
 
 
+def _pair_words(answer: Answer, between: str) -> str:
+    if answer["pair"] is None:
+        return ""
+    term, first, second = CASES[answer["data"]].pair
+    return f"{term}s {first} and {second}:{between}Tukey {p_text(answer['pair'])}"
+
+
 def _words(answer: Answer) -> str:
+    term = answer["term"]
+    if answer["F"] is None:
+        return (
+            f"{answer['formula']}: {term} is not in this model. What differs by it counts as "
+            f"noise, and the model cannot test it."
+        )
     parts = [f"{number(value)} ({name})" for name, value in answer["parts"].items() if value > 0]
-    compared = number(answer["denominator"])
+    compared = number(answer["denominator"], 4)
     if len(parts) > 1:
         compared += f" = {' + '.join(parts)}"
     text = (
-        f"{answer['term']}: mean square {number(answer['mean_square'], 4)} against {compared}; "
-        f"F = {number(answer['F'])} on {answer['num_df']:.0f} and {answer['den_df']:.0f} df, "
-        f"{p_text(answer['p'])}."
+        f"{answer['formula']}: {term} has mean square {number(answer['mean_square'], 4)} against "
+        f"{compared}; F = {number(answer['F'])} on {answer['num_df']:.0f} and "
+        f"{answer['den_df']:.0f} df, {p_text(answer['p'])}."
     )
     if answer["se"] is not None:
         text += f" SE of a difference between two of its means: {number(answer['se'])}."
+    if answer["pair"] is not None:
+        text += f" Of {_pair_words(answer, ' ')}."
     for group in answer["zero"]:
         text += f" The variance of {group} is estimated as zero: (1|{group}) changes nothing here."
     return text
@@ -311,7 +367,10 @@ def wrong_error_term(data: str = "planks") -> Explorer:
     Returns
     -------
     Explorer
-        Controls: ``random``, the random part of the model; ``term``, the fixed term tested.
+        Controls: ``random``, the random part of the model; ``term``, the fixed term tested. For the
+        planks the first choice, "planks ignored", is the ordinary one-way analysis of all readings,
+        ``humidity ~ width``; the others fit ``width*depth`` and add random terms to the level of a
+        plank, ``(1|plank)``.
 
     Examples
     --------
@@ -329,12 +388,12 @@ def wrong_error_term(data: str = "planks") -> Explorer:
         question=case.question,
         controls={
             "random": Choice(
-                "random part", case.random, case.random[0], as_list=len(case.random) > 3
+                "random part", tuple(case.models), case.start, as_list=len(case.models) > 3
             ),
             "term": Choice("tested", case.terms, case.terms[0]),
         },
         answer=lambda random, term: outcome(data, random, term),
         picture=lambda figure: _WrongErrorTerm(figure, data),
         words=_words,
-        size=(10.0, 4.4),
+        size=(10.0, 4.8),
     )

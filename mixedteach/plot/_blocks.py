@@ -103,6 +103,7 @@ def blocks(
             bbox_to_anchor=(0, 1), ncols=len(handles), borderpad=0.1, handletextpad=0.4,
             columnspacing=1.4,
         )  # fmt: skip
+        ax.set_title(f"One place a {block}: {response} by {treatment}", pad=34)
     between = float(means.max() - means.min())
     within = float((cells.max(axis=1) - cells.min(axis=1)).mean())
     places = decimals(rows["value"].to_numpy())

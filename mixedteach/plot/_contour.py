@@ -81,7 +81,7 @@ def likelihood_contour(
         shades = [to_hex(np.array([1, 1, 1]) - k * np.array(_STEP)) for k in range(len(levels) + 1)]
         ax.contourf(x, y, height, [-1, *levels, np.inf], colors=shades)
         lines = ax.contour(x, y, height, levels, colors=PALE, linewidths=1)
-        for label in ax.clabel(lines, fmt="+%g", fontsize=11, colors=INK):
+        for label in ax.clabel(lines, fmt="+%g", fontsize=12, colors=INK):
             spot = (np.array(label.get_position()) - (x[0], y[0])) / (np.ptp(x), np.ptp(y))
             label.set_visible(bool(((spot > 0.04) & (spot < 0.96)).all()))
         if m.theta.size == 1:
@@ -165,7 +165,7 @@ def _walk(ax: Axes, path: Array) -> None:
         text = str(group[0]) if len(group) == 1 else f"{group[0]} to {group[-1]}"
         if not last:
             ax.text(
-                x, y, text, ha="center", va="center_baseline", color="white", fontsize=11,
+                x, y, text, ha="center", va="center_baseline", color="white", fontsize=12,
                 weight="bold", zorder=5,
             )  # fmt: skip
             continue

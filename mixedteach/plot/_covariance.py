@@ -10,16 +10,27 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from mixedteach.design import RandomTerm
 from mixedteach.errors import DataError, InferenceError, a_kind, check_count
 from mixedteach.model import MixedModel
 from mixedteach.plot._inputs import unit_of
-from mixedteach.plot._style import INK, PALE, describe, number, own_or_new, style
+from mixedteach.plot._style import (
+    BLUE,
+    INK,
+    PALE,
+    VERMILION,
+    describe,
+    number,
+    own_or_new,
+    style,
+)
 
-# Perceptually uniform, made for colour-blind readers; in grey print dark means large.
-MAP = "cividis_r"
+# That of mt.plot.matrix: white at zero, the bluer the larger, orange below zero.
+MAP = LinearSegmentedColormap.from_list(
+    "covariance", [VERMILION, "#F3C6A5", "white", "#A9CFE6", BLUE]
+)
 # So many readings still have room for a number in each cell, and for a name beside each row.
 WITH_NUMBERS, WITH_NAMES = 10, 20
 
@@ -42,8 +53,9 @@ def covariance(
     """Draw the covariance matrix of the readings, V = ZGZ' + R, as a heat map.
 
     Rows are sorted by group, so that readings that share a random effect stand together. Cells
-    that are zero are left white, and blocks between which all is zero have a border. Values are
-    written into the cells of small matrices (up to ten rows).
+    that are zero are left white, positive ones are the bluer the larger (negative ones orange), and
+    blocks between which all is zero have a border. Values are written into the cells of small
+    matrices (up to ten rows).
 
     Parameters
     ----------
@@ -80,21 +92,21 @@ def covariance(
         c = of_matrix(m)
     n = len(c.values)
     zero = np.abs(c.values) <= 1e-12 * np.abs(c.values).max()
-    lowest = float(c.values.min())
-    norm = Normalize(min(0.0, lowest), float(c.values.max()) or 1.0)
+    lowest, largest = float(c.values.min()), float(c.values.max())
     borders = independent_blocks(zero)
     ax = own_or_new(ax, (9, 5.2))
     with style():
-        colours = mpl.colormaps[MAP]
         image = ax.imshow(
-            np.ma.masked_array(c.values, zero), cmap=colours, norm=norm, aspect="auto"
-        )
+            np.ma.masked_array(c.values, zero), cmap=MAP, norm=colour_scale(np.abs(c.values).max()),
+            aspect="auto",
+        )  # fmt: skip
         if n <= WITH_NUMBERS:
-            _write(ax, c.values, zero, lambda v: colours(norm(v)))
+            _write(ax, c.values, zero)
         else:
             bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
             bar.set_label(f"Covariance{c.unit}")
             bar.outline.set_visible(False)
+            bar.ax.set_ylim(min(0.0, lowest), largest or 1.0)
         for start, stop in borders:
             ax.add_patch(
                 mpl.patches.Rectangle(
@@ -108,6 +120,15 @@ def covariance(
         ax.tick_params(length=0)
         ax.set_title(c.title + (c.unit if n <= WITH_NUMBERS else ""))
     return describe(ax, _words(c, zero, borders))
+
+
+def colour_scale(largest: float) -> Normalize:
+    """Return the scale of the colours for values up to `largest`; zero is its middle.
+
+    It goes a little further, so that dark letters stay readable on the deepest colour.
+    """
+    top = 1.25 * (float(largest) or 1.0)
+    return Normalize(-top, top)
 
 
 def of_model(m: MixedModel, groups: int) -> Covariances:
@@ -198,8 +219,8 @@ def independent_blocks(zero: np.ndarray) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _write(ax: Axes, V: np.ndarray, zero: np.ndarray, colour: Any) -> None:
-    """Write each value into its cell, dark on light and light on dark."""
+def _write(ax: Axes, V: np.ndarray, zero: np.ndarray) -> None:
+    """Write each value into its cell, variances bold, zeros pale."""
     largest = np.abs(V).max()
     places = max(0, 2 - int(np.floor(np.log10(largest)))) if largest > 0 else 0
     size = 15.0 if len(V) <= 4 else 13.0 if len(V) <= 8 else 11.0
@@ -207,11 +228,9 @@ def _write(ax: Axes, V: np.ndarray, zero: np.ndarray, colour: Any) -> None:
         if zero[i, j]:
             ax.text(j, i, "0", ha="center", va="center", color=PALE, fontsize=size)
             continue
-        red, green, blue, _ = colour(V[i, j])
-        light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5
         ax.text(
             j, i, f"{V[i, j]:.{places}f}", ha="center", va="center", fontsize=size,
-            color=INK if light else "white", weight="bold" if i == j else "normal",
+            color=INK, weight="bold" if i == j else "normal",
         )  # fmt: skip
 
 

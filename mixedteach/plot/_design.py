@@ -56,7 +56,7 @@ def design(m: MixedModel, *, rows: int | None = None) -> np.ndarray:
     )
     with style():
         left, right = axes(
-            1, 2, size=(9, 5.2), width_ratios=[max(2.2, X.shape[1]), max(6.0, Z.shape[1])]
+            1, 2, size=(9, 5.6), width_ratios=[max(2.2, X.shape[1]), max(6.0, Z.shape[1])]
         )
         plain = {"aspect": "auto"}
         draw(right, Z.to_numpy(), [], labels or list(Z.columns), titles[1], **plain)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from mixedteach.errors import DataError, a_kind
-from mixedteach.plot._style import BLUE, INK, PALE, VERMILION, describe, number, own_or_new, style
+from mixedteach.plot._style import BLUE, INK, VERMILION, describe, number, own_or_new, style
 
 Array = np.ndarray
 
@@ -18,6 +18,8 @@ _COLOURS = LinearSegmentedColormap.from_list(
     "minus_zero_plus", [VERMILION, "#F3C6A5", "white", "#A9CFE6", BLUE]
 )
 _MOST_LABELS = 40
+_SMALLEST = 12.0  # points: smaller letters cannot be read from the last row
+_GREY = "#6B6B6B"  # zeros
 
 
 def matrix(
@@ -113,10 +115,10 @@ def _cells(values: Any) -> tuple[Array, list[str], list[str]]:
 
 def _size(n: int, k: int, rows: list[str], columns: list[str]) -> tuple[float, float]:
     """Return the size of a new figure: cells about square, no larger than a slide."""
-    wide = 0.11 * max(map(len, rows), default=0) if n <= _MOST_LABELS else 0.0
-    high = 0.11 * max(map(len, columns), default=0) if k <= _MOST_LABELS else 0.0
-    cell = min(0.62, (8.6 - wide) / k, (4.6 - min(high, 1.4)) / n)
-    return max(3.0, k * cell + wide + 0.5), max(2.4, n * cell + min(high, 1.4) + 0.6)
+    wide = 0.12 * max(map(len, rows), default=0) if n <= _MOST_LABELS else 0.0
+    high = 0.12 * max(map(len, columns), default=0) if k <= _MOST_LABELS else 0.0
+    cell = min(0.62, (8.6 - wide) / k, (5.2 - min(high, 1.8)) / n)
+    return max(3.0, k * cell + wide + 0.5), max(2.4, n * cell + min(high, 1.8) + 0.6)
 
 
 def _grid(ax: Axes, n: int, k: int) -> None:
@@ -143,42 +145,53 @@ def _cell_size(ax: Axes) -> tuple[float, float]:
 
 
 def _labels(ax: Axes, rows: list[str], columns: list[str]) -> None:
-    """Write the labels that fit: rows on the left, columns above, turned if they are long."""
+    """Write rows on the left and columns above, turned if they are long; every k-th if crowded."""
     ax.set_xticks([])
     ax.set_yticks([])
     if 0 < len(columns) <= _MOST_LABELS:
         ax.xaxis.tick_top()
         ax.tick_params(axis="x", length=0)
-        longest = max(map(len, columns))
-        flat = _cell_size(ax)[0] / (0.68 * (longest + 0.5))
-        if flat >= 8:
-            ax.set_xticks(range(len(columns)), columns, fontsize=min(12.0, flat))
-        else:  # at most 1.8 inches high
-            size = min(12.0, 0.85 * _cell_size(ax)[0], 1.8 * 72 / (0.62 * longest))
-            if size >= 6.5:
-                ax.set_xticks(range(len(columns)), columns, fontsize=size, rotation=90, va="bottom")
+        flat = _cell_size(ax)[0] / (0.6 * (max(map(len, columns)) + 0.5))
+        if flat >= _SMALLEST:
+            ax.set_xticks(range(len(columns)), columns, fontsize=min(14.0, flat))
+        else:
+            shown = range(0, len(columns), _every(_cell_size(ax)[0]))
+            ax.set_xticks(
+                shown, [columns[k] for k in shown], fontsize=_SMALLEST, rotation=90, va="bottom"
+            )
     if 0 < len(rows) <= _MOST_LABELS and any(rows):
-        size = min(12.0, 0.8 * _cell_size(ax)[1])
-        if size >= 6.5:
-            ax.set_yticks(range(len(rows)), rows, fontsize=size)
+        high = _cell_size(ax)[1]
+        shown = range(0, len(rows), _every(high))
+        size = max(_SMALLEST, min(14.0, 0.6 * high))
+        ax.set_yticks(shown, [rows[k] for k in shown], fontsize=size)
+
+
+def _every(room: float) -> int:
+    """Return k such that every k-th label has the room for readable letters.
+
+    >>> _every(30.0), _every(14.2), _every(10.0)
+    (1, 1, 2)
+    """
+    return int(np.ceil(1.16 * _SMALLEST / max(room, 1.0)))
 
 
 def write(ax: Axes, cells: Array, numbers: bool | None) -> None:
-    """Write the entries into the cells, zeros pale; by default only if the letters are legible."""
+    """Write the entries into the cells, zeros grey; by default only if the letters are legible."""
     if numbers is False:
         return
     texts = entries(cells)
     wide, high = _cell_size(ax)
     longest = max(len(text) for row in texts for text in row)
-    size = min(13.0, wide / (0.72 * longest), 0.6 * high)
-    if size < 7.5:
-        if numbers is None:
-            return
-        size = 7.5
+    fitting = min(16.0, wide / (0.65 * longest), 0.72 * high)
+    if fitting < _SMALLEST and numbers is None:
+        return
+    size = max(fitting, _SMALLEST if numbers is None else 7.5)
     for (i, j), value in np.ndenumerate(cells):
+        if value == 0 and size < 13:
+            continue  # where it is crowded, white cells say it more clearly
         written = ax.text(
             j, i, texts[i][j], ha="center", va="center", fontsize=size,
-            color=PALE if value == 0 else INK,
+            color=_GREY if value == 0 else INK,
         )  # fmt: skip
         written.set_in_layout(False)  # it lies inside its cell: layout need not look at it
 

@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.transforms import offset_copy
 
 from mixedteach.columns import as_factor, check_table, is_numeric
-from mixedteach.errors import DataError, check_level, did_you_mean, explains_arguments, listed
+from mixedteach.errors import (
+    DataError,
+    check_level,
+    did_you_mean,
+    explains_arguments,
+    listed,
+    warn,
+)
 from mixedteach.inference.distributions import t_quantile
 from mixedteach.plot._style import BLUE, INK, PALE, describe, own_or_new, style
 
@@ -41,6 +49,7 @@ def paired(
     -------
     Axes
         Subjects without a reading at every level have open markers; one alone has no line.
+        The means are hollow diamonds. Subjects are named at both ends where their names fit.
 
     Raises
     ------
@@ -62,6 +71,11 @@ def paired(
             f"A line needs two levels, but '{within}' has only {listed(levels)}: check that it is "
             "the factor that differs within a pair."
         )
+    if len(levels) > 2 * len(wide):
+        warn(
+            f"'{within}' has {len(levels)} levels, '{subject}' only {len(wide)}: the two look "
+            f"exchanged. A line a {within} is drawn by within='{subject}', subject='{within}'."
+        )
     ax = own_or_new(ax)
     position = np.arange(len(levels))
     means = wide.mean()
@@ -81,8 +95,8 @@ def paired(
                 zorder=2,
             )
         ax.plot(
-            position, means, color=INK, marker="D", markersize=10, linewidth=3.5, label="mean",
-            zorder=4,
+            position, means, color=INK, marker="D", markersize=11, linewidth=3.5, label="mean",
+            markerfacecolor="none", markeredgewidth=2.2, zorder=4,
         )  # fmt: skip
         margin = 0.35 if len(levels) == 2 else 0.3
         ax.set_xlim(-margin, len(levels) - 1 + margin)
@@ -277,7 +291,9 @@ def pairs_of(
         raise DataError(
             f"A difference needs two levels, but '{within}' has {len(levels)}: {listed(levels)}. "
             + (
-                "Choose the rows of two levels first."
+                f"within= and subject= look exchanged: '{subject}' has two."
+                if len(levels) > 2 and len(wide) == 2
+                else "Choose the rows of two levels first."
                 if len(levels) > 2
                 else "Check that it is the factor that differs within a pair."
             )
@@ -315,34 +331,58 @@ def rounded(value: float, places: int) -> str:
 
 
 def name_ends(ax: Axes, values: pd.Series, x: float, side: int) -> None:
-    """Write the names of subjects beside their readings; those too close share a line."""
+    """Write the names of subjects beside their readings; equal readings share a line.
+
+    Names that would overlap are moved apart, a thin line leads from each to its reading. If there
+    is not enough room for all, none is written.
+    """
     if len(values) > MOST_ENDS or max(len(str(name)) for name in values.index) > 3:
         return
     height = ax.bbox.height / ax.figure.dpi * 72 * 0.8  # the axis in points, labels set aside
     low, high = ax.get_ylim()
-    for y, names in _joined(values, 12.5 / height * (high - low)):
+    gap = 12.5 / height * (high - low)
+    places, names = _named(values)
+    if len(places) * gap > high - low:
+        return
+    apart = moved_apart(places, gap, low + gap / 2, high - gap / 2)
+    far = bool(np.max(np.abs(apart - places)) > gap / 3)
+    beside = offset_copy(ax.transData, fig=ax.figure, x=(22 if far else 13) * side, units="points")
+    for y, text_y, text in zip(places, apart, names, strict=True):
         ax.annotate(
-            ", ".join(names),
+            text,
             (x, y),
-            xytext=(9 * side, 0),
-            textcoords="offset points",
+            xytext=(x, text_y),
+            textcoords=beside,
             ha="right" if side < 0 else "left",
             va="center",
             fontsize=12,
             color=INK,
-        )
+            arrowprops={"arrowstyle": "-", "color": PALE, "lw": 0.8, "shrinkA": 1, "shrinkB": 4,
+                        "relpos": (1 if side < 0 else 0, 0.5)} if far else None,
+        )  # fmt: skip
 
 
-def _joined(values: pd.Series, gap: float) -> list[tuple[float, list[str]]]:
-    """Return places and names: values closer than `gap` to the first of a group share its place."""
-    groups: list[list[int]] = []
-    numbers = values.to_numpy()
-    for i in np.argsort(numbers, kind="stable"):
-        if groups and numbers[i] - numbers[groups[-1][0]] < gap:
-            groups[-1].append(int(i))
-        else:
-            groups.append([int(i)])
-    return [
-        (float(numbers[group].mean()), [str(values.index[i]) for i in sorted(group)])
-        for group in groups
-    ]
+def _named(values: pd.Series) -> tuple[Array, list[str]]:
+    """Return the different readings in their order, and who has each."""
+    same: dict[float, list[str]] = {}
+    for name, value in values.round(12).sort_values(kind="stable").items():
+        same.setdefault(float(value), []).append(str(name))
+    return np.array(list(same)), [", ".join(names) for names in same.values()]
+
+
+def moved_apart(places: Array, gap: float, low: float, high: float) -> Array:
+    """Return the places (increasing) moved as little as possible to lie `gap` apart.
+
+    Least squares: what is left of each place when the gaps below it are taken off must not
+    decrease, so neighbours that do are pooled at their mean.
+    """
+    steps = gap * np.arange(len(places))
+    pools: list[list[float]] = []  # mean, count
+    for value in places - steps:
+        pools.append([float(value), 1])
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            mean, count = pools.pop()
+            total = pools[-1][1] + count
+            pools[-1] = [(pools[-1][0] * pools[-1][1] + mean * count) / total, total]
+    left = np.repeat([mean for mean, _ in pools], [int(count) for _, count in pools])
+    return np.clip(left, low, high - steps[-1]) + steps

@@ -63,9 +63,10 @@ def variances(
         labels = [m.formula_text for m in models]
     elif isinstance(labels, str) or len(labels) != len(models):
         count = 1 if isinstance(labels, str) else len(labels)
+        drawn = f"{len(models)} {'is' if len(models) == 1 else 'are'} drawn"
         raise InferenceError(
-            f"labels= names {count} models, but {len(models)} are drawn: give a list with one name "
-            "for each."
+            f"labels= names {count} model{'s' * (count != 1)}, but {drawn}: give a list with one "
+            "name for each."
         )
     sums = [sum(part.values()) for part in parts]
     names = [
