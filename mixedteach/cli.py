@@ -54,18 +54,20 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="compare with the numbers of this file, in the form of course/slide_numbers.json",
     )
-    sub.set_defaults(run=_reproduce)
+    sub.set_defaults(run=_reproduce, sub=sub)
 
     about = "make slides of the lessons, which need no network"
     sub = commands.add_parser(
         "slides",
         help=about,
-        description=f"{about.capitalize()}: a folder with one page for each lesson, to be opened "
-        "in a browser (double-click index.html). It can be copied as a whole.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"{about.capitalize()}: a folder with one page for each lesson,\n"
+        "to be opened in a browser (double-click index.html). It can be copied as a whole.",
+        epilog=_SLIDES_EPILOG,
     )
     sub.add_argument(
         "lessons", nargs="*", metavar="LESSON",
-        help="a number (3), a name (random_tablets), or a notebook of your own "
+        help="a number (3), a name or a part of it (beech), or a notebook of your own "
         "(path/to/notebook.ipynb); by default all lessons",
     )  # fmt: skip
     sub.add_argument(
@@ -73,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
         help="the folder (default: slides, in the current folder)",
     )  # fmt: skip
     sub.add_argument("--open", action="store_true", help="open the slides in the browser")
-    sub.set_defaults(run=_slides)
+    sub.set_defaults(run=_slides, sub=sub)
 
     about = "open the lessons in JupyterLab, in a copy of your own"
     sub = commands.add_parser(
@@ -99,9 +101,29 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--copy-only", action="store_true", help="make or update the copy, and stop there"
     )
-    sub.set_defaults(run=_lab)
+    sub.set_defaults(run=_lab, sub=sub)
     return top
 
+
+_SLIDES_EPILOG = """\
+examples:
+  mixedteach slides                  all lessons, to the folder 'slides'
+  mixedteach slides 3 beech --open   two lessons, shown in the browser
+  mixedteach slides my.ipynb --out talk
+
+Lessons come from the folder 'lessons' of the current folder if there is one (your
+own copy, perhaps changed), else from mixedteach; the command says which. A notebook
+is not run: the slides show the results that it holds.
+
+Which cell goes where is its slide type, set in JupyterLab (right sidebar, Property
+Inspector): 'slide' begins a slide, '-' continues it, 'fragment' appears on a key
+press, 'skip' is not shown, 'notes' is for the speaker. Skipped text, too, becomes
+notes, seen in the speaker's view (key S). Where no cell has a type, headings begin
+slides.
+
+For paper or PDF, write ?print-pdf after .html in the browser's address, then print:
+  .../slides/03_random_tablets.slides.html?print-pdf
+"""
 
 _LAB_EPILOG = """\
 Your copy is yours. When a newer version of mixedteach brings other lessons,
@@ -129,7 +151,20 @@ def _slides(args: argparse.Namespace) -> int:
 
     notebooks = slides.chosen(args.lessons)
     index = slides.make(notebooks, args.out)
+    folders = dict.fromkeys(path.parent for path in notebooks)
+    packaged = {path.parent for path in slides.lessons()}
+    own = {path.parent for path in slides.own_lessons()}
+    for folder in folders:
+        installed = folder in packaged - own
+        print(f"{'Lessons of mixedteach itself' if installed else 'Notebooks'} from {folder}")
+    if not packaged.isdisjoint(set(folders) - own):
+        print("(For your own copy, run this in the folder that holds its folder 'lessons'.)")
     decks = "1 deck" if len(notebooks) == 1 else f"{len(notebooks)} decks"
+    for path in notebooks:
+        count = slides.not_run(path)
+        if count:
+            cells = "1 code cell has" if count == 1 else f"{count} code cells have"
+            print(f"Warning: {path.name}: {cells} no output; run the notebook first.")
     print(f"{decks} made. Open this file in a browser: {index}")
     if args.open:
         import webbrowser
@@ -155,6 +190,19 @@ def _lab(args: argparse.Namespace) -> int:
     return lab.start(done.folder, browser=not args.no_browser, extra=args.extra)
 
 
+def _refuse(top: argparse.ArgumentParser, args: argparse.Namespace, unknown: list[str]) -> None:
+    """Leave, with a sentence on words that mean nothing here."""
+    words = " ".join(unknown)
+    if args.command == "lab":
+        args.sub.error(
+            f"it does not know: {words}\n"
+            "It opens all lessons; choose one there. Words for JupyterLab itself follow two "
+            f"dashes: mixedteach lab -- {words if words.startswith('-') else '--port 9000'}"
+        )
+    parser = args.sub if args.command else top
+    parser.error(f"it does not know: {words}\n'{parser.prog} --help' says what it takes.")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
@@ -176,7 +224,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     # split here: versions of argparse differ in what they make of two dashes in a subcommand
     cut = words.index("--") if "--" in words else len(words)
-    args = top.parse_args(words[:cut])
+    args, unknown = top.parse_known_args(words[:cut])
+    if unknown:
+        _refuse(top, args, unknown)
     args.extra = words[cut + 1 :]
     if args.extra and args.command != "lab":
         top.error("only 'mixedteach lab' takes words after two dashes")

@@ -27,6 +27,7 @@ from mixedteach.paths import resource
 GENERATOR = "mixedteach slides"
 DECK = Path(__file__).resolve().parent / "slides_deck"
 ABOUT = "about.txt"
+GLOSSARY = "glossary.md"  # beside the notebooks; travels with their decks
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -55,7 +56,19 @@ ASSETS = (
 
 def lessons() -> list[Path]:
     """Return the notebooks of the packaged lessons, in their order."""
-    return sorted(resource("lessons").glob("[0-9][0-9]_*.ipynb"))
+    return _numbered(resource("lessons"))
+
+
+def own_lessons() -> list[Path]:
+    """Return the lessons of a working copy: in ``lessons`` of the current folder, or in itself."""
+    here = Path.cwd()
+    return _numbered(here / "lessons") or (_numbered(here) if here.name == "lessons" else [])
+
+
+def _numbered(folder: Path) -> list[Path]:
+    # '03_random_tablets (new).ipynb' is what `mixedteach lab` puts beside a lesson
+    found = (path.resolve() for path in folder.glob("[0-9][0-9]_*.ipynb"))
+    return sorted(path for path in found if not path.stem.endswith("(new)"))
 
 
 def chosen(words: Sequence[str]) -> list[Path]:
@@ -64,19 +77,20 @@ def chosen(words: Sequence[str]) -> list[Path]:
     Parameters
     ----------
     words : sequence of str
-        Numbers or names of lessons, or paths of notebooks; none means all lessons.
+        Numbers or names of lessons, or paths of notebooks; none means all lessons. Lessons of a
+        working copy (:func:`own_lessons`) come before those of the package.
 
     Raises
     ------
     MixedTeachError
-        If a word means nothing, or two notebooks would become decks of one name.
+        If a word means nothing or several things, or two notebooks would become decks of one name.
     """
-    known = lessons()
+    own, packaged = own_lessons(), lessons()
     if not words:
-        if not known:
+        if not (own or packaged):
             raise MixedTeachError("There are no lessons in this installation of mixedteach.")
-        return known
-    found = list(dict.fromkeys(_notebook(word, known) for word in words))
+        return own or packaged
+    found = list(dict.fromkeys(_notebook(word, own, packaged) for word in words))
     for i, path in enumerate(found):
         if path.stem in [other.stem for other in found[:i]]:
             raise MixedTeachError(
@@ -86,19 +100,41 @@ def chosen(words: Sequence[str]) -> list[Path]:
     return found
 
 
-def _notebook(word: str, known: list[Path]) -> Path:
+def _notebook(word: str, own: list[Path], packaged: list[Path]) -> Path:
     path = Path(word).expanduser()
     if path.suffix == ".ipynb" and path.is_file():
         return path.resolve()
     stem = path.name.removesuffix(".ipynb")
-    for lesson in known:
-        number, name = lesson.stem.split("_", 1)
-        if stem in (lesson.stem, name) or (stem.isdecimal() and int(stem) == int(number)):
-            return lesson
-    if path.suffix == ".ipynb" or len(path.parts) > 1:
+    named = len(path.parts) > 1 or path.is_absolute()  # a place, not the name of a lesson
+    tests = [] if named else [_is]
+    if not named and not path.exists() and not stem.isdecimal():
+        tests.append(_contains)
+    for test in tests:
+        for known in (own, packaged):
+            found = [lesson for lesson in known if test(lesson.stem, stem)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                several = listed((lesson.stem for lesson in found), last="or")
+                raise MixedTeachError(f"'{word}' may be {several}; write more of its name.")
+    if path.is_dir():
+        some = next((file.name for file in sorted(path.glob("*.ipynb"))), "name.ipynb")
+        raise MixedTeachError(f"{path} is a folder; name notebooks in it, as in {path / some}")
+    if path.exists():
+        raise MixedTeachError(f"{path} is not a notebook (.ipynb).")
+    if path.suffix == ".ipynb" or named:
         raise MixedTeachError(f"There is no notebook {path}.")
-    hint = did_you_mean(stem, [lesson.stem for lesson in known])
+    hint = did_you_mean(stem, dict.fromkeys(lesson.stem for lesson in [*own, *packaged]))
     raise MixedTeachError(f"'{word}' is neither a lesson nor a notebook (.ipynb).{hint}")
+
+
+def _is(lesson: str, word: str) -> bool:
+    number, name = lesson.split("_", 1)
+    return word in (lesson, name) or (word.isdecimal() and int(word) == int(number))
+
+
+def _contains(lesson: str, word: str) -> bool:
+    return word.lower() in lesson.lower()
 
 
 # -- which cell on which slide ---------------------------------------------------------------------
@@ -137,19 +173,20 @@ def arrange(cells: Sequence[Any]) -> list[Placed]:
     -------
     list of Placed
         The cells shown, with tags before and after them: a ``section`` for each slide with the
-        slides below it, in it a ``section`` with a box to be scaled for each of these.
+        slides below it, in it a ``section`` with a box to be scaled for each of these. Text that is
+        skipped becomes notes for the speaker.
     """
-    shown = [
-        (cell, kind)
-        for cell, kind in zip(cells, kinds(cells), strict=True)
-        if kind != "skip" and cell.source.strip()
-    ]
+    shown = _shown(cells)
     if not shown:
         return []
     placed: list[Placed] = []
+    context = ""
     starts = [i for i, (_, kind) in enumerate(shown) if kind in ("slide", "subslide") or i == 0]
     for start, end in zip(starts, [*starts[1:], len(shown)], strict=True):
-        slide = _slide(shown[start:end])
+        seen = [cell for cell, kind in shown[start:end] if kind != "notes"]
+        found = headings(seen)
+        slide = _slide(shown[start:end], "" if found else context)
+        context = found[-1] if found else context
         if start == 0 or shown[start][1] == "slide":
             if placed:
                 placed[-1].after += "</section>"
@@ -159,7 +196,36 @@ def arrange(cells: Sequence[Any]) -> list[Placed]:
     return placed
 
 
-def _slide(cells: Sequence[tuple[Any, str]]) -> list[Placed]:
+def _shown(cells: Sequence[Any]) -> list[tuple[Any, str]]:
+    """Return the cells of the deck with their types; skipped text after a slide's cells: notes."""
+    shown: list[tuple[Any, str]] = []
+    belongs = True
+    for cell, kind in zip(cells, kinds(cells), strict=True):
+        if not cell.source.strip():
+            continue
+        if kind != "skip":
+            shown.append((cell, kind))
+            belongs = True
+        elif cell.cell_type == "markdown" and shown:
+            # a heading begins a part that has no slides; other programs are for readers
+            belongs = belongs and not re.match(r"##?\s", cell.source)
+            programs = "<details" in cell.source and "```" in cell.source
+            if belongs and not programs:
+                shown.append((cell, "notes"))
+    return shown
+
+
+def headings(cells: Sequence[Any]) -> list[str]:
+    """Return the headings of Markdown cells, without their marks, as HTML."""
+    found = []
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            text = re.sub(r"^(```|~~~).*?^\1", "", cell.source, flags=re.M | re.S)
+            found += re.findall(r"^#{1,4}\s+(.+?)[\s#]*$", text, re.M)
+    return [html.escape(re.sub(r"[*`]", "", words), quote=False) for words in found]
+
+
+def _slide(cells: Sequence[tuple[Any, str]], context: str) -> list[Placed]:
     """Arrange the cells of one slide; the notes come last, since they hold for all of it."""
     seen = [Placed(cell) for cell, kind in cells if kind != "notes"]
     types = [kind for _, kind in cells if kind != "notes"]
@@ -172,7 +238,8 @@ def _slide(cells: Sequence[tuple[Any, str]]) -> list[Placed]:
         Placed(cell, '<aside class="notes">', "</aside>") for cell, kind in cells if kind == "notes"
     ]
     slide = [*seen, *notes]
-    slide[0].before = '<section><div class="fit">' + slide[0].before
+    above = f'<p class="deck-context">{context}</p>' if context else ""
+    slide[0].before = f'<section><div class="fit">{above}' + slide[0].before
     slide[-1].after += "</div></section>"
     return slide
 
@@ -209,7 +276,16 @@ def read(path: Path) -> Any:
         ) from None
 
 
-def page(path: Path, decks: Iterable[str]) -> tuple[str, str]:
+def not_run(path: Path) -> int:
+    """Return how many cells of code on the slides were never run, and so have no output."""
+    code = [cell for cell, _ in _shown(read(path).cells) if cell.cell_type == "code"]
+    counted = any(cell.execution_count for cell in code)
+    if not counted and any(cell.outputs for cell in code):
+        return 0  # run, and stored without the counts
+    return sum(not cell.execution_count and not cell.outputs for cell in code)
+
+
+def page(path: Path, decks: Iterable[str], glossary: bool = False) -> tuple[str, str]:
     """Return the title and the HTML of the deck of a notebook.
 
     Parameters
@@ -219,6 +295,8 @@ def page(path: Path, decks: Iterable[str]) -> tuple[str, str]:
     decks : iterable of str
         Names, without ending, of notebooks that have a deck in the same folder: links to these
         lead to their decks. Other links to files are left out, for the files are not there.
+    glossary : bool
+        Whether the glossary is there, as :data:`GLOSSARY` with the ending ``.html``.
     """
     from nbconvert import HTMLExporter
 
@@ -252,17 +330,21 @@ def page(path: Path, decks: Iterable[str]) -> tuple[str, str]:
             "deck": {"generator": GENERATOR, "title": name},
         },
     )
-    return name, _pictures(_links(text, set(decks)), path.parent)
+    return name, _pictures(_links(text, set(decks), glossary), path.parent)
 
 
-def _links(text: str, decks: set[str]) -> str:
+def _links(text: str, decks: set[str], glossary: bool) -> str:
     def link(match: re.Match[str]) -> str:
         target = html.unescape(match["target"])
         if re.match(r"[a-z]+:|#", target):
             return match[0]
-        file = Path(unquote(target.split("#")[0]))
+        target, mark, place = target.partition("#")
+        file = Path(unquote(target))
         if file.suffix == ".ipynb" and file.stem in decks:
             return f'<a href="{quote(file.stem)}.slides.html">{match["words"]}</a>'
+        if glossary and file.name == GLOSSARY:
+            there = html.escape(file.stem + ".html" + mark + place)
+            return f'<a href="{there}">{match["words"]}</a>'
         return match["words"]
 
     return re.sub(r'<a href="(?P<target>[^"]*)"[^>]*>(?P<words>.*?)</a>', link, text, flags=re.S)
@@ -281,6 +363,27 @@ def _pictures(text: str, folder: Path) -> str:
         return f'{match["before"]}data:{kind};base64,{data}"'
 
     return re.sub(r'(?P<before><img\b[^>]*?\bsrc=")(?P<target>[^"]*)"', embed, text)
+
+
+def _glossary(path: Path, decks: Iterable[str]) -> str:
+    """Return the page of the glossary."""
+    from nbconvert.filters.markdown_mistune import markdown2html_mistune
+
+    def anchor(match: re.Match[str]) -> str:
+        words = re.sub(r"<[^>]*>", "", match["words"]).strip().lower()
+        name = re.sub(r"[^\w -]", "", words).replace(" ", "-")  # as in links within a .md file
+        return f'<h{match["level"]} id="{name}">{match["words"]}</h{match["level"]}>'
+
+    text = markdown2html_mistune(path.read_text(encoding="utf-8"))
+    text = re.sub(r'<a class="anchor-link".*?</a>', "", text, flags=re.S)
+    text = re.sub(r"<h(?P<level>\d)[^>]*>(?P<words>.*?)</h\d>", anchor, text, flags=re.S)
+    name = re.search(r"<h1[^>]*>(.*?)</h1>", text, re.S)
+    template = string.Template((DECK / "glossary.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        generator=GENERATOR,
+        title=re.sub(r"<[^>]*>", "", name[1]) if name else path.stem,
+        text=_links(text, set(decks), True),
+    )
 
 
 # -- the folder ------------------------------------------------------------------------------------
@@ -304,6 +407,9 @@ def make(notebooks: Sequence[Path], out: Path) -> Path:
     sources = {asset.name: _asset(asset) for asset in ASSETS}
     out = out.expanduser().absolute()
     targets = [out / f"{path.stem}.slides.html" for path in notebooks]
+    words = next((p for n in notebooks if (p := n.parent / GLOSSARY).is_file()), None)
+    if words:
+        targets.append(out / f"{words.stem}.html")
     index = out / "index.html"
     try:
         if out.exists() and not out.is_dir():
@@ -317,16 +423,24 @@ def make(notebooks: Sequence[Path], out: Path) -> Path:
                 "command and would be overwritten; choose another folder with --out."
             )
         stems = [path.stem for path in notebooks]
-        pages = [page(path, [*stems, *_decks(out)])[1] for path in notebooks]
+        decks = [*stems, *_decks(out)]
+        pages = [
+            page(path, decks, words is not None and path.parent == words.parent)[1]
+            for path in notebooks
+        ]
+        if words:
+            pages.append(_glossary(words, decks))
         about.parent.mkdir(parents=True, exist_ok=True)
         about.write_text(_about(), encoding="utf-8")
         for name, source in sources.items():
             (about.parent / name).write_bytes(source.read_bytes())
+        _mend_notes(about.parent / "notes.js")
         (about.parent / "deck.js").write_bytes((DECK / "deck.js").read_bytes())
         (about.parent / "deck.css").write_text(_css(), encoding="utf-8")
         for target, text in zip(targets, pages, strict=True):
             target.write_text(text, encoding="utf-8")
-        index.write_text(_index(_decks(out)), encoding="utf-8")
+        there = _ours(out / f"{Path(GLOSSARY).stem}.html")
+        index.write_text(_index(_decks(out), there), encoding="utf-8")
     except OSError as error:
         raise MixedTeachError(
             f"The slides cannot be written to {out} ({error.strerror or error}); choose another "
@@ -345,6 +459,14 @@ def _asset(asset: Asset) -> Path:
         "Slides need reveal.js and MathJax, which two more Python packages bring; type: "
         "pip install sphinx-revealjs django-static-mathjax"
     )
+
+
+def _mend_notes(path: Path) -> None:
+    """Move the label "Upcoming" of the speaker's view off the heading of the next slide."""
+    rule = ".overlay-element {"
+    text = path.read_text(encoding="utf-8")
+    lower = "#upcoming-slide .label { top: auto; bottom: 10px; } "
+    path.write_text(text.replace(rule, lower + rule, 1), encoding="utf-8")
 
 
 def _ours(path: Path) -> bool:
@@ -378,10 +500,12 @@ def _css() -> str:
     return own + "\n" + HtmlFormatter(style="xcode").get_style_defs(".highlight") + "\n"
 
 
-def _index(decks: dict[str, str]) -> str:
+def _index(decks: dict[str, str], glossary: bool) -> str:
     items = [
         f'<li><a href="{quote(name)}.slides.html">{html.escape(words)}</a></li>'
         for name, words in decks.items()
     ]
+    if glossary:
+        items.append(f'<li><a href="{Path(GLOSSARY).stem}.html">Glossary</a></li>')
     template = string.Template((DECK / "index.html").read_text(encoding="utf-8"))
     return template.substitute(generator=GENERATOR, decks="\n".join(items))

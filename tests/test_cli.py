@@ -258,3 +258,56 @@ def test_help_of_a_command_is_quick(command, tmp_path):
         capture_output=True,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lab", "3"], "mixedteach lab -- --port 9000"),
+        (["lab", "--port", "9000"], "two dashes: mixedteach lab -- --port 9000"),
+        (["slides", "--oot"], "it does not know: --oot"),
+        (["--foo"], "'mixedteach --help' says what it takes"),
+    ],
+)
+def test_words_that_mean_nothing(words, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_help_of_slides_has_examples(capsys):
+    with pytest.raises(SystemExit):
+        main(["slides", "--help"])
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("examples:", "?print-pdf", "fragment", "beech"))
+    assert max(map(len, out.splitlines())) <= 100
+
+
+NOTEBOOKS = ROOT / "tools" / "notebooks.py"
+
+
+@pytest.mark.skipif(not NOTEBOOKS.is_file(), reason="not in a clone")
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("\nraise ValueError('no')", "cell 2 (raise ValueError('no')) ended in an error:"),
+        ("import warnings\nwarnings.warn('no')", "cell 2 (import warnings) warned:"),
+        (None, "There is no notebook"),
+    ],
+)
+def test_notebooks_are_refused_in_plain_words(source, said, tmp_path):
+    import nbformat
+
+    path = tmp_path / "a.ipynb"
+    if source is not None:
+        cells = [nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell(source)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    run = subprocess.run(
+        [sys.executable, NOTEBOOKS, path], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 1
+    assert said in run.stderr
+    assert "\x1b" not in run.stderr
+    assert "tools" not in run.stderr  # no traceback of ours
+    assert "eavesdropping" not in run.stderr

@@ -10,7 +10,7 @@ IGNORED, LEVEL, WIDTH, DEPTH, STRATA = CASES["planks"].models
 
 # den_df, F, p by R 4.2: lm, and lmer with lmerTest's anova
 R = [
-    ("planks", IGNORED, "width", 297, R1),
+    ("planks", IGNORED, "width", 297, 6.781847, 1.318123799e-03),
     ("planks", LEVEL, "width", 266, 29.646325505, 2.381124901e-12),
     ("planks", LEVEL, "depth", 266, 78.259162913, 8.552472462e-44),
     ("planks", LEVEL, "width:depth", 266, 1.084031161, 3.745013890e-01),
@@ -51,10 +51,10 @@ def test_equals_r(explorers, data, random, term, df, F, p):
 
 @pytest.mark.parametrize(("data", "random", "term"), [row[:3] for row in R])
 def test_equals_a_fresh_fit_and_the_classical_mean_squares(data, random, term):
-    case, table = CASES[data], mt.load_planks() if data == "planks" else mt.load_oats()
-    formula = f"{case.response} ~ {case.fixed}"
-    classical = mt.lm(formula, table).anova().loc[term, "mean_sq"]
-    m = mt.lm(formula, table) if random == "none" else mt.lmer(f"{formula} + {random}", table)
+    table = mt.load_planks() if data == "planks" else mt.load_oats()
+    formula = CASES[data].models[random]
+    classical = mt.lm(formula.split(" + (")[0], table).anova().loc[term, "mean_sq"]
+    m = mt.lmer(formula, table) if "(" in formula else mt.lm(formula, table)
     row, now = m.anova().loc[term], outcome(data, random, term)
     for name in ("num_df", "den_df", "F", "p"):
         assert now[name] == pytest.approx(row[name], rel=1e-9)
@@ -68,16 +68,69 @@ def test_equals_a_fresh_fit_and_the_classical_mean_squares(data, random, term):
 
 def test_the_answer_to_each_question_needs_moving(explorers):
     planks, oats = explorers["planks"], explorers["oats"]
-    width = {r: planks.answer(random=r, term="width") for r in CASES["planks"].random}
+    width = {r: planks.answer(random=r, term="width") for r in CASES["planks"].models}
     assert width[WIDTH]["den_df"] == pytest.approx(38)
     assert width[LEVEL]["den_df"] == pytest.approx(266)
     for without, with_depth in ((LEVEL, DEPTH), (WIDTH, STRATA)):
         for name in ("den_df", "F", "p"):
             assert width[without][name] == pytest.approx(width[with_depth][name], rel=1e-6)
-    variety = [oats.answer(random=r, term="variety")["p"] for r in CASES["oats"].random]
+    variety = [oats.answer(random=r, term="variety")["p"] for r in CASES["oats"].models]
     assert [p < 0.05 for p in variety] == [False, True, False]
-    nitrogen = [oats.answer(random=r, term="nitrogen")["F"] for r in CASES["oats"].random]
+    nitrogen = [oats.answer(random=r, term="nitrogen")["F"] for r in CASES["oats"].models]
     assert nitrogen == sorted(nitrogen)
+
+
+def test_starts_where_there_is_something_to_see(explorers):
+    assert explorers["planks"].values == {"random": LEVEL, "term": "width"}
+    assert explorers["oats"].values == {"random": "(1|block)", "term": "variety"}
+
+
+# Tukey's p of widths 1 and 2 by R 4.2: TukeyHSD(aov(humidity ~ width)); emmeans of lmer
+@pytest.mark.parametrize(
+    ("random", "p"),
+    [(IGNORED, 0.31786454), (LEVEL, 0.0076), (WIDTH, 0.3042), (DEPTH, 0.0076), (STRATA, 0.3042)],
+)
+def test_tukey_of_two_widths_equals_r(explorers, random, p):
+    planks = explorers["planks"]
+    now = planks.answer(random=random, term="width")
+    assert now["pair"] == pytest.approx(p, abs=5e-5)
+    said = {0.31786454: "p = .318", 0.0076: "p = .0076", 0.3042: "p = .304"}[p]
+    assert f"Of widths 1 and 2: Tukey {said}." in planks.words(random=random, term="width")
+    planks.png(random=random, term="width")
+    assert planks._picture.pair.get_text() == f"widths 1 and 2:\nTukey {said}"
+    assert planks._picture.formula.get_text() == CASES["planks"].models[random]
+    assert planks.answer(random=random, term="depth")["pair"] is None
+    assert "Tukey" not in planks.words(random=random, term="depth")
+
+
+@pytest.mark.parametrize("term", ["depth", "width:depth"])
+def test_a_term_that_is_not_in_the_model_is_said(explorers, term):
+    planks = explorers["planks"]
+    assert planks.answer(random=IGNORED, term=term)["F"] is None
+    assert planks.words(random=IGNORED, term=term).startswith(
+        f"humidity ~ width: {term} is not in this model."
+    )
+    planks.png(random=IGNORED, term=term)
+    picture = planks._picture
+    assert picture.said.get_text() == f"{term} is not\nin this model"
+    assert not any(artist.get_visible() for artist in (picture.curve, picture.tail, picture.seen))
+    assert [label.get_text() for label in picture.labels] == [
+        "1.765, 297 df", "not in this model", "not in this model",
+    ]  # fmt: skip
+    planks.png(random=LEVEL, term=term)
+    assert picture.curve.get_visible()
+
+
+def test_formulas_and_names_fit(explorers):
+    for explorer in explorers.values():
+        explorer.png()
+        figure, formula = explorer._picture.figure, explorer._picture.formula
+        for case in CASES.values():
+            formula.set_text(max(case.models.values(), key=len))
+            box = formula.get_window_extent()
+            assert box.x0 >= 0
+            assert box.x1 <= figure.bbox.x1
+    assert max(map(len, CASES["planks"].models)) < 16
 
 
 def test_a_variance_at_zero_is_said(explorers):
@@ -100,7 +153,7 @@ def test_bars_and_marker_follow(explorers):
     explorer = explorers["oats"]
     pictures = {
         (r, t): explorer.png(random=r, term=t)
-        for r in CASES["oats"].random
+        for r in CASES["oats"].models
         for t in CASES["oats"].terms
     }
     assert len(set(pictures.values())) == len(pictures)

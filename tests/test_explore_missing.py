@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 import mixedteach as mt
-from mixedteach.explore._missing_data import MOST_HPLC, MOST_NIR, ORDER, PATTERNS, after_losing
+from mixedteach.explore._missing_data import (
+    EDGE,
+    MOST_HPLC,
+    MOST_NIR,
+    ORDER,
+    PATTERNS,
+    after_losing,
+)
 
 STATES = [
     (hplc, nir, pattern)
@@ -102,3 +109,37 @@ def test_the_picture_follows():
         picture.bars[0].get_xdata(), [answer["fixed"]["lower"], answer["fixed"]["upper"]]
     )
     assert "from 8 tablets" in picture.said[0].get_text()
+
+
+def test_an_interval_beyond_the_picture_gets_arrowheads():
+    explorer = mt.explore.missing_data()
+    picture = explorer._picture
+    picture.update(explorer.answer())
+    assert [len(head.get_xdata()) for heads in picture.arrows for head in heads] == [0] * 4
+    wide = explorer.answer(hplc=5, nir=2)
+    assert wide["fixed"]["lower"] < -EDGE < EDGE > wide["fixed"]["upper"]
+    picture.update(wide)
+    left, right = picture.arrows[0]
+    assert left.get_xdata() == [-0.97 * EDGE]
+    assert len(right.get_xdata()) == 0
+    assert min(picture.bars[0].get_xdata()) == -EDGE
+
+
+def test_words_say_when_no_more_can_be_lost():
+    explorer = mt.explore.missing_data()
+    assert "Three pairs are left" not in explorer.words(hplc=5, nir=1)
+    assert "Three pairs are left: no more can be lost." in explorer.words(hplc=5, nir=2)
+
+
+def test_what_the_lesson_says_of_the_other_patterns():
+    """Tablet 5 goes first where NIR is high; one data set moves about as it likes."""
+    other = [after_losing(hplc, 0, PATTERNS[1]) for hplc in range(6)]
+    assert other[1]["readings"].at["5", "lost"] == "hplc"
+    estimates = [[round(a[w]["estimate"], 2) for w in ("fixed", "mixed")] for a in other]
+    assert estimates[0] == [-0.05, -0.07]
+    assert estimates[5] == [0.1, 0.03]
+    assert other[1]["fixed"]["SE"] == pytest.approx(0.066, abs=5e-4)
+    assert [round(-other[i]["smaller"], 1) for i in (3, 5)] == [1.0, 4.7]
+    itself = after_losing(5, 0, PATTERNS[2])
+    assert round(itself["fixed"]["estimate"], 2) == -0.18
+    assert round(itself["mixed"]["estimate"], 2) == -0.25

@@ -65,7 +65,7 @@ def test_the_answer_needs_moving():
     assert max(shape, key=shape.get) == "width by plank" != explorer.values["profile"]
     said = {explorer.words(profile=p, level_out=True) for p in PROFILES}
     assert len(said) == len(PROFILES)
-    assert "0.57 %" in explorer.words(profile="width by plank", level_out=True)
+    assert "0.57 (sd of a plank" in explorer.words(profile="width by plank", level_out=True)
 
 
 def test_every_state_has_its_own_picture_of_the_same_size():

@@ -9,6 +9,7 @@ from PIL import Image
 
 import mixedteach as mt
 from mixedteach.errors import DataError, InferenceError
+from mixedteach.plot._style import MINUS_ZERO_PLUS
 
 
 def size(png):
@@ -87,6 +88,8 @@ def test_components_draw_what_they_answer(components):
     assert {place: cell.get_text() for place, cell in drawn.cells.items() if place[0] < 2} == {
         (0, 0): "0.400", (0, 1): "0.360", (1, 0): "0.360", (1, 1): "0.400",
     }  # fmt: skip
+    colours = [drawn.tiles[0, j].get_facecolor() for j in (0, 1)]
+    assert colours == [MINUS_ZERO_PLUS(0.9)] * 2  # from half of the largest variance on
     for points, values in zip(drawn.points, answer["readings"], strict=True):
         np.testing.assert_allclose(points.get_ydata(), values)
 

@@ -1,4 +1,4 @@
-"""The lessons keep the rules of course/writing_lessons.md; the code they show in passing is right, too.
+"""The lessons keep the rules of course/writing_lessons.md; code shown in passing is right, too.
 
 That their cells give the stored outputs is nbval's part (``--nbval`` in pyproject.toml).
 """

@@ -88,6 +88,15 @@ def test_names_at_the_ends_do_not_overlap():
         assert below.y1 <= above.y0 + 1
 
 
+def test_titles_tell_two_panels_of_the_same_lines_apart():
+    left, right = mt.plot.axes(1, 2)
+    for ax, x in ((left, "width"), (right, "depth")):
+        mt.plot.interaction(mt.load_planks(), x=x, trace="plank", response="humidity", ax=ax)
+        assert ax.get_title(loc="left") == f"One thin line a plank, by {x}"
+    left.figure.canvas.draw()
+    assert left.get_tightbbox().x1 < right.get_tightbbox().x0
+
+
 def test_apart_keeps_order_and_middle():
     values = [3.0, 1.0, 3.0, np.nan, 9.0]
     moved = apart(values, 2.0)
@@ -180,6 +189,26 @@ def test_layout_stays_inside_the_figure_and_uses_the_ax():
     box = ax.get_tightbbox()
     assert box.x0 >= 0
     assert box.x1 <= ax.figure.bbox.x1
+
+
+def test_letters_of_a_plan_are_large_and_inside_the_figure():
+    ax = mt.plot.layout(
+        mt.load_oats(), blocks="block", whole="variety", sub="nitrogen", response="yield"
+    )
+    ax.figure.canvas.draw()
+    for text in (*ax.texts, ax.title):
+        if text.get_text():
+            assert text.get_fontsize() >= 13
+            assert text.get_window_extent().x1 <= ax.figure.bbox.x1
+            assert text.get_window_extent().x0 >= 0
+    cells = [text for text in ax.texts if text.get_text().isdigit()]
+    assert min(text.get_fontsize() for text in cells) > 15
+    frames = [p for p in ax.patches if p.get_edgecolor()[:3] == (1, 1, 1)]
+    for text, frame in zip(cells, frames, strict=True):
+        letters, box = text.get_window_extent(), frame.get_window_extent()
+        assert box.x0 < letters.x0
+        assert letters.x1 < box.x1
+        assert letters.height < box.height
 
 
 def test_initials_are_told_apart():

@@ -166,7 +166,21 @@ def test_two_factors_get_lines(planks):
         own = table[table["width"] == one.get_label()[-1]]
         np.testing.assert_allclose(drawn(one)[1], own["emmean"])
     assert len({one.lines[0].get_linestyle() for one in series}) > 1
-    assert "for some pairs" in mt.plot.description(ax.figure)
+    assert "0.778 (some pairs need less)" in mt.plot.description(ax.figure)
+    assert any("all 105 pairs,\nsome need less" in text for text in texts(ax))
+
+
+def test_the_yardstick_names_its_family_and_can_be_read(planks, mixed):
+    said = {}
+    for specs in ("width", "width | depth"):
+        ax = mt.plot.emmeans(planks.emmeans(specs))
+        (note,) = [text for text in ax.texts if "differ if" in text.get_text()]
+        said[specs] = note.get_text().split("(")[1]
+        assert note.get_fontsize() >= 12
+        assert ax.figure.get_size_inches()[0] == 9
+    assert said == {"width": "all 3 pairs)", "width | depth": "all 3 pairs)"}
+    ax = mt.plot.emmeans(mixed.emmeans("method"))  # two means: one pair, no family to name
+    assert not any("pairs" in text for text in texts(ax))
 
 
 def test_means_without_their_model_say_that_overlap_says_nothing(mixed):

@@ -67,8 +67,26 @@ def test_matrix_has_white_zeros_and_one_scale_for_both_signs() -> None:
 def test_numbers_are_written_only_where_they_fit(tablets) -> None:
     large = tablets.matrices().V
     assert written(mt.plot.matrix(large)) == []
-    assert len(written(mt.plot.matrix(large, numbers=True))) == 400
+    assert len(written(mt.plot.matrix(large, numbers=True))) == 40  # without zeros
     assert written(mt.plot.matrix(np.eye(2), numbers=False)) == []
+
+
+def test_letters_can_be_read_from_the_last_row(tablets, oats) -> None:
+    drawn = [mt.plot.matrix(tablets.matrices().V), *mt.plot.design(tablets), *mt.plot.design(oats)]
+    drawn.append(mt.plot.matrix(oats.matrices().G))
+    for ax in drawn:
+        letters = [*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels()]
+        assert letters
+        assert min(text.get_fontsize() for text in letters) >= 12
+    X, Z = written(drawn[1]), written(drawn[2])
+    assert (X.count("1"), X.count("0")) == (30, 10)
+    assert Z == ["1"] * 20  # of large matrices zeros are not written
+
+
+def test_crowded_labels_are_thinned() -> None:
+    labels = [f"row {k}" for k in range(40)]
+    ax = mt.plot.matrix(pd.DataFrame(np.eye(40), labels, labels))
+    assert shown(ax.get_yticklabels()) == labels[::2]
 
 
 def test_matrix_takes_a_vector_and_a_given_ax() -> None:

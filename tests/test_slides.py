@@ -57,7 +57,7 @@ def own(tmp_path_factory):
     table = mixedteach.lm("content ~ method", mixedteach.load_tablets()).anova()._repr_html_()
     cells = [
         typed(TEXT("# A *title*\n\nSee [lesson 3](03_x.ipynb), [words](glossary.md)"), "slide"),
-        typed(TEXT("Read only by readers."), "skip"),
+        typed(TEXT("Read only by $1$ reader."), "skip"),
         typed(TEXT("## Formulas\n\n$y_{ij} = \\mu + u_j$ and\n\n$$V = ZGZ' + R$$"), "slide"),
         typed(TEXT("Then: $\\begin{pmatrix} 1 & 0 \\\\ 0 & 1 \\end{pmatrix}$"), "fragment"),
         typed(TEXT("for the speaker"), "notes"),
@@ -169,7 +169,8 @@ def test_deck(name, opened, own):
 
     broken = "[...document.images].filter((i) => !i.naturalWidth || !i.alt).length"
     assert page.evaluate(broken) == 0
-    assert page.locator("mjx-container svg").count() == page.locator("mjx-container").count() > 0
+    formulas = page.locator("mjx-container").count()
+    assert page.locator("mjx-container > svg").count() == formulas > 0  # tall brackets: svg in svg
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     left = page.evaluate("""() => {
       const copy = document.querySelector('.slides').cloneNode(true);
@@ -182,9 +183,12 @@ def test_deck(name, opened, own):
 def test_what_is_on_the_slides(opened, own):
     page = opened(own.stem)
     words = page.inner_text(".slides")
-    assert "Read only by readers" not in words
-    assert page.locator("aside.notes").inner_text().strip() == "for the speaker"
-    assert not page.locator("aside.notes").is_visible()
+    assert "Read only by" not in words
+    notes = page.locator("aside.notes")
+    assert [note.text_content().split()[0] for note in notes.all()] == ["Read", "for"]
+    assert not any(note.is_visible() for note in notes.all())
+    assert page.locator("aside.notes mjx-assistive-mml").count() == 0  # seen by the speaker
+    assert page.locator("section .deck-context").all_inner_texts() == ["Below", "Below", "Long"]
     assert page.locator(".fragment").count() == 1
     assert page.locator(".fragment mjx-container").count() == 1
     assert page.locator("script[type*=widget], .prompt").count() == 0
@@ -206,28 +210,89 @@ def test_folded_parts_open_and_still_fit(opened, own):
     assert all(slide["inside"] for slide in page.evaluate(MEASURE))
 
 
+def test_the_key_that_opens_folded_parts(opened, own):
+    page = opened(own.stem)
+    page.evaluate("Reveal.slide(1, 1)")
+    for folded in (False, True):
+        page.keyboard.press("a")
+        page.locator("details p").wait_for(state="hidden" if folded else "visible")
+    place = page.evaluate("Reveal.getIndices()")
+    assert (place["h"], place["v"]) == (1, 1)
+
+
+def test_letters_grow_and_pictures_stay_sharp(opened, own):
+    page = opened(own.stem)
+    measured = page.evaluate(MEASURE)
+    assert measured[0]["scale"] == measured[1]["scale"] == 1.35  # little to show
+    assert min(slide["scale"] for slide in measured) < 1
+    enlarged = page.evaluate(
+        "[...document.images].map((i) => i.getBoundingClientRect().width / i.naturalWidth)"
+    )
+    assert max(enlarged) <= 1.301
+
+
 def test_keys_and_speaker_view(opened, own):
     page = opened(own.stem)
-    page.keyboard.press("Space")
-    page.keyboard.press("Space")
-    assert page.evaluate("Reveal.getIndices()") == {"h": 1, "v": 0, "f": 0}
+    seen = []
+    for key in ("Space", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        page.keyboard.press(key)
+        place = page.evaluate("Reveal.getIndices()")
+        seen.append((place["h"], place["v"]))
+    assert seen == [(1, 0), (1, 0), (1, 1), (2, 0), (1, 1)]  # all slides, the fragment too
+    page.keyboard.press("ArrowLeft")
     with page.expect_popup() as popup:
         page.keyboard.press("s")
     popup.value.wait_for_selector("text=for the speaker")
+    label = popup.value.locator("#upcoming-slide .label").bounding_box()
+    upcoming = popup.value.locator("#upcoming-slide").bounding_box()
+    assert label["y"] > upcoming["y"] + upcoming["height"] / 2  # below the heading
     popup.value.close()
 
 
-def test_for_paper_each_slide_is_a_page(opened, own):
-    page = opened(own.stem, "?print-pdf")
-    page.wait_for_selector(".pdf-page")
-    assert page.locator(".pdf-page").count() == count(own)
+# Of each printed page: where its content begins and ends, and the size of the page.
+PAGES = """() => [...document.querySelectorAll('.pdf-page')].map((page) => {
+  const sheet = page.getBoundingClientRect(), parts = [];
+  for (const part of page.querySelectorAll('.fit *:not(mjx-assistive-mml, mjx-assistive-mml *)')) {
+    if (part.checkVisibility() && !part.closest('aside.notes, mjx-container')) {
+      parts.push(part.getBoundingClientRect());
+    }
+  }
+  const stage = getComputedStyle(page.querySelector('section'));
+  return {
+    title: page.querySelector('.fit').textContent.trim().slice(0, 50),
+    margins: [parseFloat(stage.paddingLeft), parseFloat(stage.paddingTop)],
+    left: Math.min(...parts.map((r) => r.left - sheet.left)),
+    right: Math.max(...parts.map((r) => r.right - sheet.left)) - sheet.width,
+    bottom: Math.max(...parts.map((r) => r.bottom - sheet.top)) - sheet.height,
+    folded: page.querySelectorAll('details:not([open])').length,
+  };
+})"""
+
+
+@pytest.mark.parametrize("name", [names()[-2], names()[-1]])
+def test_on_paper_each_slide_is_a_page_with_margins(name, opened, own):
+    page = opened(name, "?print-pdf")
+    page.wait_for_function("document.documentElement.dataset.printable")
+    page.emulate_media(media="print")
+    pages = page.evaluate(PAGES)
+    path = own if name == own.stem else next(p for p in slides.lessons() if p.stem == name)
+    assert len(pages) == count(path)
+    for sheet in pages:
+        assert sheet["margins"] == [56, 32], sheet
+        assert sheet["left"] >= 50, sheet
+        assert sheet["right"] <= 0.5, sheet
+        assert sheet["bottom"] <= 0.5, sheet
+        assert sheet["folded"] == 0, sheet
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == len(pages)
 
 
 def test_index_leads_to_every_deck(browser, decks):
     opened = Page(browser, decks / "index.html")
     links = opened.page.eval_on_selector_all("a", "links => links.map((a) => a.href)")
     assert [Path(unquote(link)).name for link in links] == [
-        f"{name}.slides.html" for name in names()
+        *(f"{name}.slides.html" for name in names()),
+        "glossary.html",
     ]
     opened.page.close()
     assert opened.complaints == []
@@ -259,7 +324,7 @@ def test_every_tag_is_closed():
         assert text.count(f"<{tag}") == text.count(f"</{tag}>")
     assert text.endswith("</div></section></section>")
     assert text.count("<section><section>") == 2
-    order = ["fragment", "fragment", "-", "notes", "subslide", "fragment", "slide", "-"]
+    order = ["fragment", "fragment", "-", "notes", "subslide", "fragment", "slide", "-", "skip"]
     assert [one.cell.source for one in placed] == order
     assert [one.before + "|" + one.after for one in placed[:4]] == [
         '<section><section><div class="fit"><div class="fragment">|</div>',
@@ -275,21 +340,128 @@ def test_a_lesson_by_number_name_or_path(own):
     number, name = first.stem.split("_", 1)
     for word in (number, str(int(number)), name, first.stem, first.name, str(first)):
         assert slides.chosen([word]) == [first]
+    assert slides.chosen([name[:-3], name.upper()[2:]]) == [first]
     assert slides.chosen([number, name, str(own)]) == [first, own]
+
+
+def test_lessons_of_the_current_folder_come_first(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    packaged = slides.lessons()
+    assert slides.chosen([]) == packaged
+    mine = write(folder / "08_mine.ipynb", TEXT("# Mine"))
+    edited = write(folder / packaged[0].name, TEXT("# Edited"))
+    write(folder / f"{packaged[0].stem} (new).ipynb", TEXT("# New"))
+    assert slides.chosen([]) == [edited, mine]
+    assert slides.chosen(["8", "1", "2"]) == [mine, edited, packaged[1]]
+    monkeypatch.chdir(folder)
+    assert slides.chosen(["1"]) == [edited]
+    assert main(["slides", "1", "2", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert f"Notebooks from {folder}\n" in said
+    assert f"Lessons of mixedteach itself from {packaged[0].parent}\n" in said
+    assert "Edited" in (tmp_path / "out" / f"{edited.stem}.slides.html").read_text("utf8")
 
 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
         ("99", "neither a lesson nor a notebook"),
-        ("random_tablet", "Did you mean '03_random_tablets'?"),
+        ("random_tablest", "Did you mean '03_random_tablets'?"),
+        ("andom_tablets_", "Did you mean '03_random_tablets'?"),
+        ("an", "'an' may be "),
         ("nowhere/x.ipynb", "There is no notebook"),
+        ("nowhere/01_paired_t_test.ipynb", "There is no notebook"),
+        ("readme.md", "readme.md is not a notebook (.ipynb)"),
+        ("folder", "folder is a folder; name notebooks in it"),
     ],
 )
-def test_an_unknown_lesson(word, said, capsys, tmp_path):
-    assert main(["slides", word, "--out", str(tmp_path)]) == 2
+def test_an_unknown_lesson(word, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "readme.md").write_text("read", encoding="utf-8")
+    assert main(["slides", word, "--out", "out"]) == 2
     assert said in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_lessons_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "lessons").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("08_oats", "08_more_oats", "09_else"):
+        write(tmp_path / "lessons" / f"{name}.ipynb", TEXT("# A"))
+    for word, stem in {"oats": "08_oats", "re_oat": "08_more_oats", "9": "09_else"}.items():
+        assert [path.stem for path in slides.chosen([word])] == [stem]
+    for word in ("8", "oat"):
+        with pytest.raises(MixedTeachError, match="may be '08_more_oats' or '08_oats'; write"):
+            slides.chosen([word])
+
+
+def test_skipped_text_is_for_the_speaker():
+    programs = TEXT("<details><summary>R</summary>\n\n```r\n1\n```\n\n</details>")
+    cells = [
+        typed(TEXT("before any slide"), "skip"),
+        typed(TEXT("## One"), "slide"),
+        typed(TEXT("explained"), "skip"),
+        typed(CODE("1 + 1"), "skip"),
+        typed(CODE("2 + 2"), "-"),
+        typed(programs, "skip"),
+        typed(TEXT("## For readers"), "skip"),
+        typed(TEXT("only"), "skip"),
+        typed(TEXT("## Two"), "slide"),
+        typed(TEXT("of two"), "skip"),
+    ]
+    placed = slides.arrange(cells)
+    assert [one.cell.source for one in placed] == [
+        "## One",
+        "2 + 2",
+        "explained",
+        "## Two",
+        "of two",
+    ]
+    assert ["notes" in one.before for one in placed] == [False, False, True, False, True]
+
+
+def test_a_slide_without_heading_repeats_the_last():
+    sources = ["# T", "x", "## A *b* & `c`", "```r\n## no\n```", "### D #", "y"]
+    placed = slides.arrange([typed(TEXT(source), "slide") for source in sources])
+    found = [re.search('deck-context">(.*?)</p>', one.before) for one in placed]
+    assert [match and match[1] for match in found] == [
+        None, "T", None, "A b &amp; c", None, "D",
+    ]  # fmt: skip
+
+
+def test_a_notebook_that_was_not_run(tmp_path, capsys):
+    run = CODE("2")
+    run.execution_count = 1
+    path = write(tmp_path / "a.ipynb", TEXT("# A"), run, CODE("3"), typed(CODE("4"), "skip"))
+    assert slides.not_run(path) == 1
+    assert main(["slides", str(path), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "a.ipynb: 1 code cell has no output; run the notebook first" in said
+    stored = outputs(CODE("5"), text="5")  # without the counts
+    assert slides.not_run(write(tmp_path / "b.ipynb", stored, CODE("import x"))) == 0
+
+
+def test_the_glossary_travels(tmp_path):
+    (tmp_path / "glossary.md").write_text(
+        "# Words & more\n\n[on](#two-words), [one](a.ipynb), [out](README.md)\n\n## Two words",
+        encoding="utf-8",
+    )
+    path = write(tmp_path / "a.ipynb", TEXT("# A\n\n[word](glossary.md#two-words)"))
+    out = tmp_path / "out"
+    index = slides.make([path], out)
+    assert 'href="glossary.html#two-words"' in (out / "a.slides.html").read_text("utf8")
+    text = (out / "glossary.html").read_text("utf8")
+    assert '<h2 id="two-words">' in text
+    assert re.findall('href="([^"]*)"', text)[1:] == ["index.html", "#two-words", "a.slides.html"]
+    assert "<title>Words &amp; more</title>" in text
+    assert 'href="glossary.html"' in index.read_text("utf8")
+    slides.make([path], out)
+    (out / "glossary.html").write_text("mine", encoding="utf-8")
+    with pytest.raises(MixedTeachError, match=r"'glossary.html' in"):
+        slides.make([path], out)
 
 
 def write(path, *cells):

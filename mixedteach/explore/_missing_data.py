@@ -22,8 +22,9 @@ from mixedteach.model import lmer
 from mixedteach.plot._style import BLUE, INK, ORANGE, PALE, VERMILION
 
 MOST_HPLC, MOST_NIR = 5, 2  # three pairs are left at least
-BY_CHANCE, OTHER_HIGH, ITSELF_HIGH = "by chance", "the other reading is high", "it is high itself"
+BY_CHANCE, OTHER_HIGH, ITSELF_HIGH = "by chance", "other is high", "itself is high"
 PATTERNS = (BY_CHANCE, OTHER_HIGH, ITSELF_HIGH)
+EDGE = 1.25  # of the picture of differences; an interval that goes beyond gets an arrowhead
 ASIDE = 0.17  # of a tablet's two readings, so that equal ones do not hide each other
 AT = {"nir": -ASIDE, "hplc": ASIDE}
 # Drawn once. HPLC readings go from the front, NIR readings from the back. Tablet 5, whose readings
@@ -38,7 +39,7 @@ def after_losing(hplc: int = 0, nir: int = 0, pattern: str = BY_CHANCE) -> dict[
     ----------
     hplc, nir : int
         How many readings of each method are lost; each breaks one pair.
-    pattern : {'by chance', 'the other reading is high', 'it is high itself'}
+    pattern : {'by chance', 'other is high', 'itself is high'}
         Which are lost first. By chance: in an order drawn once. The other: of the tablets whose
         reading by the other method, which stays, is highest. Itself: the highest readings.
 
@@ -153,14 +154,14 @@ class MissingPicture(Picture):
         ax.text(12.8, 11.45, "lost by you", va="center", weight="bold")
         ax.set_xlim(-0.8, len(self.tablets) - 0.2)
         ax.set_ylim(9.4, 11.7)
-        ax.set_xticks(range(0, len(self.tablets), 1), self.tablets, fontsize=9)
+        ax.set_xticks(range(0, len(self.tablets), 1), self.tablets, fontsize=12)
         ax.set_xlabel("tablet (a line joins a pair)")
         ax.set_ylabel("content [%]")
 
     def _draw_result(self) -> None:
         ax = self.result
         ax.axvline(0, color=INK, lw=1.2, ls=(0, (5, 3)))
-        self.bars, self.points, self.said = [], [], []
+        self.bars, self.points, self.said, self.arrows = [], [], [], []
         start = after_losing()
         for y, which, colour, marker in ((1, "fixed", BLUE, "o"), (0, "mixed", ORANGE, "s")):
             first = start[which]
@@ -168,15 +169,20 @@ class MissingPicture(Picture):
             ax.plot(first["estimate"], y - 0.13, marker, color=PALE, ms=6)
             self.bars.append(self.moving(ax.plot([], [], color=colour, lw=3.5)[0]))
             self.points.append(self.moving(ax.plot([], [], marker, color=colour, ms=10)[0]))
-            self.said.append(
-                self.moving(ax.text(-1.13, y + 0.16, "", va="bottom", fontsize=11, weight="bold"))
+            self.arrows.append(
+                [self.moving(ax.plot([], [], head, color=colour, ms=11)[0]) for head in ("<", ">")]
             )
-        ax.set_xlim(-1.15, 1.15)
+            self.said.append(
+                self.moving(ax.text(-1.22, y + 0.16, "", va="bottom", fontsize=12, weight="bold"))
+            )
+        ax.set_xlim(-EDGE, EDGE)
         ax.set_ylim(-0.4, 1.75)
-        ax.set_yticks([1, 0], ["fixed", "mixed"])
+        ax.set_yticks([1, 0], ["fixed", "mixed"], fontsize=13)
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
-        ax.set_xlabel("HPLC minus NIR [%], 95% interval\n(grey: before you lost any)")
+        ax.set_xlabel(
+            "HPLC minus NIR [percentage points]\nand 95% interval (grey: before any loss)"
+        )
 
     def update(self, answer: Answer) -> None:
         """Move readings and intervals."""
@@ -196,12 +202,15 @@ class MissingPicture(Picture):
             if method
         ]
         self.crosses.set_data(*(np.array(lost).T if lost else ([], [])))
-        for which, bar, point, said in zip(
-            ("fixed", "mixed"), self.bars, self.points, self.said, strict=True
+        for which, bar, heads, point, said in zip(
+            ("fixed", "mixed"), self.bars, self.arrows, self.points, self.said, strict=True
         ):
             one = answer[which]
             y = 1 if which == "fixed" else 0
-            bar.set_data([one["lower"], one["upper"]], [y, y])
+            ends = [one["lower"], one["upper"]]
+            bar.set_data(np.clip(ends, -EDGE, EDGE), [y, y])
+            for head, end, edge in zip(heads, ends, (-EDGE, EDGE), strict=True):
+                head.set_data(*(([0.97 * edge], [y]) if abs(end) > EDGE else ([], [])))
             point.set_data([one["estimate"]], [y])
             said.set_text(
                 f"{one['estimate']:.3f} (SE {one['SE']:.4f})\nfrom {one['tablets']:.0f} tablets"
@@ -230,7 +239,7 @@ def missing_data() -> Explorer:
         controls={
             "hplc": Slider("HPLC readings lost", 0, MOST_HPLC, 1, 0),
             "nir": Slider("NIR readings lost", 0, MOST_NIR, 1, 0),
-            "pattern": Choice("A reading is lost", PATTERNS, BY_CHANCE),
+            "pattern": Choice("Lost first", PATTERNS, BY_CHANCE),
         },
         answer=after_losing,
         picture=MissingPicture,
@@ -242,9 +251,10 @@ def missing_data() -> Explorer:
 def _words(answer: Answer) -> str:
     fixed, mixed = answer["fixed"], answer["mixed"]
     more = "smaller" if answer["smaller"] >= 0 else "larger"
+    end = " Three pairs are left: no more can be lost." if fixed["tablets"] == 3 else ""
     return (
         f"HPLC minus NIR: fixed model {fixed['estimate']:.3f} (SE {fixed['SE']:.4f}, from "
         f"{fixed['tablets']} complete tablets); mixed model {mixed['estimate']:.3f} (SE "
         f"{mixed['SE']:.4f}, from all {mixed['tablets']}). The mixed model's SE is "
-        f"{abs(answer['smaller']):.1f}% {more}."
+        f"{abs(answer['smaller']):.1f}% {more}.{end}"
     )

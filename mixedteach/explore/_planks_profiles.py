@@ -46,7 +46,8 @@ def profile_means(profile: str, level_out: bool) -> dict[str, Any]:
         ``x``, ``trace``: the factors; ``positions``, ``names``: their levels; ``lines``: array,
         one row a line [%]; ``mean``: their mean; ``level_sd``: standard deviation of the lines'
         means; ``shape_sd``: root mean square of what is left of the lines after their levels and
-        their mean are taken out, divided by the degrees of freedom left; both in % humidity.
+        their mean are taken out, divided by the degrees of freedom left; both in percentage
+        points of humidity.
     """
     x, trace = PROFILES[profile]
     table = _means(x, trace)
@@ -151,13 +152,14 @@ def _apart(heights: np.ndarray, least: float = 0.34) -> np.ndarray:
 def _words(answer: Answer) -> str:
     n, trace = len(answer["names"]), answer["trace"]
     level = (
-        f"The {n} lines ({answer['profile']}) differ in level by {answer['level_sd']:.2f} % (sd)"
+        f"The {n} lines ({answer['profile']}) differ in level by {answer['level_sd']:.2f} "
+        "percentage points (sd)"
     )
     if not answer["level_out"]:
         return f"{level}. Take the levels out to see what is left."
     return (
         f"{level}; that is taken out now. What is left, their difference in shape, is "
-        f"{answer['shape_sd']:.2f} % (sd of a {trace} about the mean profile)."
+        f"{answer['shape_sd']:.2f} (sd of a {trace} about the mean profile)."
     )
 
 
@@ -181,7 +183,7 @@ def planks_profiles() -> Explorer:
         question="Take the levels out: in which of the four profiles do the lines differ most in "
         "shape, and by how much? That is where a random effect of the level alone will not do.",
         controls={
-            "profile": Choice("Profile", tuple(PROFILES), "depth by width"),
+            "profile": Choice("Profile", tuple(PROFILES), "depth by plank"),
             "level_out": Switch("Take out the level of each line"),
         },
         answer=profile_means,

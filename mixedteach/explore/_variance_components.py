@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mixedteach.explore._base import Answer, Explorer, Picture, Slider
-from mixedteach.plot._covariance import MAP, colour_scale
-from mixedteach.plot._style import BLUE, INK, PALE, VERMILION
+from mixedteach.plot._covariance import colour_scale
+from mixedteach.plot._style import BLUE, INK, MINUS_ZERO_PLUS, PALE, VERMILION
 
 TABLETS, MEAN, DIFFERENCE = 10, 10.4, -0.05
 METHODS = ("nir", "hplc")
 MOST_T, MOST = 0.6, 0.4  # where the sliders end
-LARGEST = MOST_T**2 + MOST**2  # the largest variance of a reading
+DEEPEST = (MOST_T**2 + MOST**2) / 2  # deepest blue from here on: so the start is not pale
 
 
 def ingredients() -> np.ndarray:
@@ -83,7 +83,7 @@ class _VariancePicture(Picture):
             for marker, colour in (("o", BLUE), ("s", VERMILION))
         ]
         # colours of V stay comparable while the sliders move; rectangles are faster than an image
-        self.norm = colour_scale(LARGEST)
+        self.norm = colour_scale(DEEPEST)
         matrix.set(xlim=(-0.5, 3.5), ylim=(3.5, -0.5))
         # between the tablets all is 0, always: only the two blocks move
         self.tiles, self.cells = {}, {}
@@ -128,7 +128,7 @@ class _VariancePicture(Picture):
             points.set_data(np.full(TABLETS, x), values)
         for place, tile in self.tiles.items():
             value, cell = V[place], self.cells[place]
-            tile.set_facecolor(MAP(self.norm(value)))
+            tile.set_facecolor(MINUS_ZERO_PLUS(self.norm(min(value, DEEPEST))))
             cell.set_text("0" if value == 0 else f"{value:.3f}")
             cell.set_color(PALE if value == 0 else INK)
         for bar, text, value in zip(

@@ -319,9 +319,13 @@ class _WrongErrorTerm(Picture):
             self.labels[k].set_text(
                 "not in this model"
                 if other["F"] is None
-                else f"{number(other['denominator'], 4)}, {other['den_df']:.0f} df"
+                else f"{_four(other['denominator'])}, {other['den_df']:.0f} df"
             )
             self.labels[k].set_weight("bold" if chosen else "normal")
+
+
+def _four(value: float) -> str:
+    return number(value, 4 if value >= 1 else 3)
 
 
 def _pair_words(answer: Answer, between: str) -> str:
@@ -339,7 +343,7 @@ def _words(answer: Answer) -> str:
             f"noise, and the model cannot test it."
         )
     parts = [f"{number(value)} ({name})" for name, value in answer["parts"].items() if value > 0]
-    compared = number(answer["denominator"], 4)
+    compared = _four(answer["denominator"])
     if len(parts) > 1:
         compared += f" = {' + '.join(parts)}"
     text = (

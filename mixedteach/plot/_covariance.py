@@ -10,27 +10,22 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Normalize
 
 from mixedteach.design import RandomTerm
 from mixedteach.errors import DataError, InferenceError, a_kind, check_count
 from mixedteach.model import MixedModel
 from mixedteach.plot._inputs import unit_of
 from mixedteach.plot._style import (
-    BLUE,
     INK,
+    MINUS_ZERO_PLUS,
     PALE,
-    VERMILION,
     describe,
     number,
     own_or_new,
     style,
 )
 
-# That of mt.plot.matrix: white at zero, the bluer the larger, orange below zero.
-MAP = LinearSegmentedColormap.from_list(
-    "covariance", [VERMILION, "#F3C6A5", "white", "#A9CFE6", BLUE]
-)
 # So many readings still have room for a number in each cell, and for a name beside each row.
 WITH_NUMBERS, WITH_NAMES = 10, 20
 
@@ -97,9 +92,11 @@ def covariance(
     ax = own_or_new(ax, (9, 5.2))
     with style():
         image = ax.imshow(
-            np.ma.masked_array(c.values, zero), cmap=MAP, norm=colour_scale(np.abs(c.values).max()),
+            np.ma.masked_array(c.values, zero),
+            cmap=MINUS_ZERO_PLUS,
+            norm=colour_scale(np.abs(c.values).max()),
             aspect="auto",
-        )  # fmt: skip
+        )
         if n <= WITH_NUMBERS:
             _write(ax, c.values, zero)
         else:

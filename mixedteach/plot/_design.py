@@ -7,7 +7,7 @@ import pandas as pd
 
 from mixedteach.errors import InferenceError, a_kind, check_count
 from mixedteach.model import MixedModel
-from mixedteach.plot._matrix import draw
+from mixedteach.plot._matrix import draw, write
 from mixedteach.plot._style import axes, describe, style
 
 _MOST_ROWS = 30
@@ -55,12 +55,12 @@ def design(m: MixedModel, *, rows: int | None = None) -> np.ndarray:
         f"Z ({m.nobs} x {parts.Z.shape[1]}): {what}{part}",
     )
     with style():
-        left, right = axes(
-            1, 2, size=(9, 5.6), width_ratios=[max(2.2, X.shape[1]), max(6.0, Z.shape[1])]
-        )
-        plain = {"aspect": "auto"}
+        left, right = axes(1, 2, size=(9, 5.6), width_ratios=_widths(X, Z))
+        plain = {"aspect": "auto", "numbers": False}  # those wait until all labels have their room
         draw(right, Z.to_numpy(), [], labels or list(Z.columns), titles[1], **plain)
         draw(left, X.to_numpy(), _row_names(m, shown), list(X.columns), titles[0], **plain)
+        write(left, X.to_numpy(), None)
+        write(right, Z.to_numpy(), None)
     describe(left, f"{titles[0]} effects; columns {', '.join(X.columns)}.")
     most = int((Z != 0).sum(axis=1).max())
     describe(
@@ -73,6 +73,14 @@ def design(m: MixedModel, *, rows: int | None = None) -> np.ndarray:
         ),
     )
     return np.array([left, right], dtype=object)
+
+
+def _widths(X: pd.DataFrame, Z: pd.DataFrame) -> list[float]:
+    """Return the shares of both in the width: X as wide as its names if they are few and short."""
+    names = X.shape[1] * (max(map(len, X.columns)) + 0.5) * 0.105  # inches, in letters of 12 points
+    if names <= 3.2:
+        return [names, 8.0 - names]
+    return [max(2.2, X.shape[1]), max(6.0, Z.shape[1])]
 
 
 def _row_names(m: MixedModel, shown: int) -> list[str]:

@@ -74,7 +74,8 @@ def emmeans(
     Notes
     -----
     Where the pairs have different standard errors (unbalanced data, means of two factors) the bar
-    is as long as the longest needed.
+    is as long as the longest needed, and the picture says that some pairs need less. With more
+    than two means it names the family that Tukey's adjustment covers, such as all 105 pairs.
 
     Examples
     --------
@@ -95,7 +96,7 @@ def emmeans(
     ax = own_or_new(ax)
     with style():
         _draw(ax, series, joined=len(factors) > 1)
-        _scale(ax, series, yardsticks, _which(means, series))
+        _scale(ax, series, yardsticks, _which(means, series), _family(means[0], yardsticks))
         _say(ax, means, factors)
     return describe(ax, _words(means, names, factors, series, yardsticks))
 
@@ -234,15 +235,34 @@ def _which(means: Sequence[pd.DataFrame], series: list[Series]) -> str:
     return "two means" if len(means) == 1 else "two means of\none model"
 
 
+def _compared(table: pd.DataFrame) -> int:
+    """Return how many pairs one family of comparisons has (with ``by``: within one group)."""
+    by = list(getattr(table, "by", []))
+    sizes = table.groupby(by, observed=True).size() if by else [len(table)]
+    return int(max(n * (n - 1) // 2 for n in sizes))
+
+
+def _unequal(bar: tuple[float, float] | None) -> bool:
+    return bar is not None and bar[1] > (1 + SAME) * bar[0]
+
+
+def _family(table: pd.DataFrame, yardsticks: list[tuple[float, float] | None]) -> list[str]:
+    """Name the family of comparisons, if there are several; say if some of them need less."""
+    count = _compared(table)
+    out = [f"all {count} pairs"] if count > 1 else []
+    return [*out, "some need less"] if any(map(_unequal, yardsticks)) else out
+
+
 def _scale(
-    ax: Axes, series: list[Series], yardsticks: list[tuple[float, float] | None], which: str
-) -> None:
+    ax: Axes, series: list[Series], yardsticks: list[tuple[float, float] | None], which: str,
+    family: list[str],
+) -> None:  # fmt: skip
     """Draw the difference that two means need, as a bar at the left."""
     known = [(i, bar) for i, bar in enumerate(yardsticks) if bar is not None]
     low, high = ax.get_xlim()[0], -0.5
     if not known:
         words = "overlap of bars\nsays nothing\nof differences:\nsee pairs()"
-        ax.text(low + 0.04 * (high - low), np.mean(ax.get_ylim()), words, va="center", fontsize=11)
+        ax.text(low + 0.04 * (high - low), np.mean(ax.get_ylim()), words, va="center", fontsize=12)
         return
     centre = float(np.mean([one.mean.mean() for one in series]))
     for place, (i, (_, most)) in enumerate(known):
@@ -252,9 +272,10 @@ def _scale(
             [x], [centre], most / 2, color=COLOURS[first % len(COLOURS)] if len(known) > 1 else INK,
             capsize=6, capthick=2.4, elinewidth=4, label="_yardstick",
         )  # fmt: skip
+    said = f"{which}\ndiffer if\nfarther apart\nthan this"
     ax.annotate(
-        f"{which}\ndiffer if\nfarther apart\nthan this",
-        (x, centre), xytext=(9, 0), textcoords="offset points", va="center", fontsize=11,
+        said + ("\n(" + ",\n".join(family) + ")" if family else ""),
+        (x, centre), xytext=(9, 0), textcoords="offset points", va="center", fontsize=12,
     )  # fmt: skip
 
 
@@ -315,9 +336,8 @@ def _words(
     bars = []
     for name, bar in zip(names, yardsticks, strict=True):
         if bar is not None:
-            least, most = bar
-            each = " for some pairs" if most > (1 + SAME) * least else ""
-            bars.append(f"{_shown(most, 3)}{each}{f' ({name})' if name else ''}")
+            notes = ", ".join(filter(None, [name, "some pairs need less" if _unequal(bar) else ""]))
+            bars.append(f"{_shown(bar[1], 3)}{f' ({notes})' if notes else ''}")
     if bars:
         words += f" Two means differ if farther apart than {', '.join(bars)}."
     return words

@@ -78,7 +78,7 @@ def interaction(
         ax.set_xlabel(with_unit(x, units))
         ax.set_ylabel(with_unit(f"mean {response}", units, response))
         line = "One line" if len(means) <= FEW else "One thin line"
-        ax.set_title(f"{line} for each {trace}")
+        ax.set_title(f"{line} a {trace}, by {x}")
     return describe(ax, _words(means, x, trace, response, units.get(response, "")))
 
 

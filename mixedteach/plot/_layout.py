@@ -18,6 +18,7 @@ from mixedteach.plot._style import COLOURS, INK, PALE, describe, number, own_or_
 # One block is 1 wide and 1 high; what it holds, in these units.
 _GAP, _NAME, _HEAD = 0.08, 0.15, 0.13  # between blocks; height of a block's name, a column's name
 _LEFT = 0.4  # room for the names of the rows
+_LARGEST = 16.0  # points: size of letters where there is room; the plan is shown on a wall
 
 
 def layout(
@@ -135,13 +136,15 @@ class _Plan:
 
         def fit(names: Any, width: float, height: float) -> float:
             longest = max(len(str(name)) for name in names)
-            return min(13.0, width * across / (0.62 * longest), 0.75 * height * down)
+            return min(_LARGEST, width * across / (0.62 * longest), 0.75 * height * down)
 
         names = [str(level) for level in self.wholes.levels]
         self.heads = names if fit(names, self.width, _HEAD) >= 10 else initials(names)
         self.head_size = fit(self.heads, self.width, _HEAD)
         inside = self.subs.levels if self.response is None else ["0000"]
         self.cell_size = fit(inside, 0.85 * self.width, self.height)
+        titles = [f"{self.blocks.name} {name}" for name in self.blocks.levels]
+        self.block_size = fit(titles, 0.94, 0.95 * _NAME)
         self.row_size = fit(self.subs.levels, _LEFT, self.height)
 
     def draw(self, across: int) -> None:
@@ -152,11 +155,18 @@ class _Plan:
             frame = Rectangle((x, y - 1), 1, 1, facecolor="none", edgecolor=INK, linewidth=1.8)
             self.ax.add_patch(frame)
             text = f"{self.blocks.name} {name}"
-            self.ax.text(x + 0.03, y - 0.55 * _NAME, text, weight="bold", va="center")
+            self.ax.text(
+                x + 0.03,
+                y - 0.55 * _NAME,
+                text,
+                weight="bold",
+                va="center",
+                fontsize=self.block_size,
+            )
             self._whole_plots(b, x + 0.02, y - _NAME)
             if self.response is not None and column == 0:
                 self._row_names(x, y - _NAME - _HEAD)
-        self.ax.text(self.ax.get_xlim()[0], _GAP / 2, self._key(), va="bottom", fontsize=12)
+        self.ax.text(self.ax.get_xlim()[0], _GAP / 2, self._key(), va="bottom", fontsize=13)
 
     def _key(self) -> str:
         names = [str(level) for level in self.wholes.levels]

@@ -7,17 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 
 from mixedteach.errors import DataError, a_kind
-from mixedteach.plot._style import BLUE, INK, VERMILION, describe, number, own_or_new, style
+from mixedteach.plot._style import INK, MINUS_ZERO_PLUS, describe, number, own_or_new, style
 
 Array = np.ndarray
 
-_COLOURS = LinearSegmentedColormap.from_list(
-    "minus_zero_plus", [VERMILION, "#F3C6A5", "white", "#A9CFE6", BLUE]
-)
 _MOST_LABELS = 40
+_MOST_ZEROS = 60  # entries of a matrix whose zeros are written
 _SMALLEST = 12.0  # points: smaller letters cannot be read from the last row
 _GREY = "#6B6B6B"  # zeros
 
@@ -41,7 +38,8 @@ def matrix(
     ax : Axes, optional
         By default a new figure.
     numbers : bool, optional
-        Write the entries into the cells; by default if they fit.
+        Write the entries into the cells, those of large matrices without the zeros; by
+        default if they fit.
 
     Returns
     -------
@@ -77,7 +75,7 @@ def draw(
     # the scale goes a little further, so that black letters stay readable on the deepest colour
     limits = {"vmin": -1.25 * top, "vmax": 1.25 * top}
     aspect = aspect or ("equal" if n <= 6 * k and k <= 6 * n else "auto")
-    ax.imshow(cells, cmap=_COLOURS, aspect=aspect, **limits)
+    ax.imshow(cells, cmap=MINUS_ZERO_PLUS, aspect=aspect, **limits)
     _grid(ax, n, k)
     if title:
         ax.set_title(title)
@@ -137,7 +135,15 @@ def _cell_size(ax: Axes) -> tuple[float, float]:
     """Return width and height of a cell in points, once the figure is laid out."""
     engine = ax.figure.get_layout_engine()
     if engine is not None:
+        # the ticks of panels still empty take room that their own matrix will not need
+        empty = [other for other in ax.figure.axes if other is not ax and not other.has_data()]
+        ticks = [axis for other in empty for axis in (other.xaxis, other.yaxis)]
+        visible = [axis.get_visible() for axis in ticks]
+        for axis in ticks:
+            axis.set_visible(False)
         engine.execute(ax.figure)
+        for axis, before in zip(ticks, visible, strict=True):
+            axis.set_visible(before)
     ax.apply_aspect()
     corners = ax.transData.transform([(0, 0), (1, 1)])
     wide, high = np.abs(corners[1] - corners[0]) / ax.figure.dpi * 72
@@ -182,13 +188,13 @@ def write(ax: Axes, cells: Array, numbers: bool | None) -> None:
     texts = entries(cells)
     wide, high = _cell_size(ax)
     longest = max(len(text) for row in texts for text in row)
-    fitting = min(16.0, wide / (0.65 * longest), 0.72 * high)
+    fitting = min(16.0, wide / (0.64 * longest), 0.72 * high)
     if fitting < _SMALLEST and numbers is None:
         return
     size = max(fitting, _SMALLEST if numbers is None else 7.5)
     for (i, j), value in np.ndenumerate(cells):
-        if value == 0 and size < 13:
-            continue  # where it is crowded, white cells say it more clearly
+        if value == 0 and cells.size > _MOST_ZEROS:
+            continue  # white cells say it more clearly
         written = ax.text(
             j, i, texts[i][j], ha="center", va="center", fontsize=size,
             color=_GREY if value == 0 else INK,

@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 INK, PALE = "#222222", "#9A9A9A"
@@ -24,6 +25,11 @@ SKY, PINK, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PINK, INK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)), (0, (8, 2)))
+
+# For matrices: white at zero, the bluer the larger, orange below zero.
+MINUS_ZERO_PLUS = LinearSegmentedColormap.from_list(
+    "minus_zero_plus", [VERMILION, "#F3C6A5", "white", "#A9CFE6", BLUE]
+)
 
 STYLE = {
     "font.size": 13,
