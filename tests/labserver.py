@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -37,8 +38,14 @@ class LabServer:
     def contents(self, path: str = "") -> Any:
         """Return what the server knows of a file or folder."""
         page = f"{self.url}api/contents/{quote(path)}?token={self.token}"
-        with urlopen(page, timeout=20) as answer:
-            return json.load(answer)
+        for attempt in range(40):
+            try:
+                with urlopen(page, timeout=20) as answer:
+                    return json.load(answer)
+            except HTTPError:  # a file that is just being written cannot be read
+                if attempt == 39:
+                    raise
+                time.sleep(0.1)
 
 
 def start_lab(folder: Path, private: Path) -> LabServer:
