@@ -249,3 +249,14 @@ def test_layout_says_what_is_wrong():
     with pytest.raises(mt.DataError, match="holds no values"):
         mt.plot.layout(oats.assign(x=np.nan), **columns, response="x")
     assert not plt.get_fignums()
+
+
+def test_names_stay_apart_when_a_shared_axis_grows():
+    planks = mt.load_planks()
+    left, right = mt.plot.axes(1, 2, sharey=True)
+    mt.plot.interaction(planks, x="depth", trace="width", response="humidity", ax=left)
+    mt.plot.interaction(planks, x="width", trace="plank", response="humidity", ax=right)
+    left.figure.draw_without_rendering()
+    boxes = sorted((name.get_window_extent() for name in left.texts), key=lambda box: box.y0)
+    assert len(boxes) == 3
+    assert all(below.y1 < above.y0 + 2 for below, above in pairwise(boxes))

@@ -79,6 +79,8 @@ def interaction(
         ax.set_ylabel(with_unit(f"mean {response}", units, response))
         line = "One line" if len(means) <= FEW else "One thin line"
         ax.set_title(f"{line} a {trace}, by {x}")
+        for other in ax.get_shared_y_axes().get_siblings(ax):
+            _spread_names(other)  # a shared axis may have grown since they were placed
     return describe(ax, _words(means, x, trace, response, units.get(response, "")))
 
 
@@ -118,15 +120,15 @@ def _named_lines(ax: Axes, means: pd.DataFrame, positions: np.ndarray, trace: st
     ends = [
         np.nan if at is None else v[at] for at, (_, v) in zip(last, means.iterrows(), strict=True)
     ]
-    places = apart(ends, _line_height(ax))
-    for i, (level, end, place) in enumerate(zip(means.index, ends, places, strict=True)):
+    names = []
+    for i, (level, end) in enumerate(zip(means.index, ends, strict=True)):
         if np.isnan(end):
             continue
         at = positions[means.columns.get_loc(last[i])]
-        ax.annotate(
+        name = ax.annotate(
             _line_name(level, trace),
             (at, end),
-            xytext=(positions.max() + 0.06 * span, place),
+            xytext=(positions.max() + 0.06 * span, end),
             textcoords="data",
             va="center",
             color=INK,
@@ -140,6 +142,17 @@ def _named_lines(ax: Axes, means: pd.DataFrame, positions: np.ndarray, trace: st
                 "shrinkB": 6,
             },
         )
+        names.append(name)
+    ax._mixedteach_names = names
+
+
+def _spread_names(ax: Axes) -> None:
+    """Move the names at the ends of lines apart, so that none stands on another."""
+    names = getattr(ax, "_mixedteach_names", [])
+    if names:
+        places = apart([name.xy[1] for name in names], _line_height(ax))
+        for name, place in zip(names, places, strict=True):
+            name.xyann = (name.xyann[0], place)
 
 
 def _line_name(level: Any, trace: str) -> str:
