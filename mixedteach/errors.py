@@ -14,7 +14,6 @@ but should be known (rows left out, columns dropped) is a :class:`MixedTeachWarn
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 import traceback
 import warnings
@@ -22,12 +21,14 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import wraps
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# files that are not the reader's own: this package, and what runs the cells of a notebook
-_INSIDE = re.compile(r"/mixedteach/(?!_resources)[^:]*\.py$|/IPython/|/ipykernel/")
+# where lines are that are not the reader's own: this package, and what runs cells of a notebook
+_PACKAGE = Path(__file__).resolve().parent
+_RUNNERS = {"IPython", "ipykernel"}
 
 
 class MixedTeachError(ValueError):
@@ -39,9 +40,13 @@ class MixedTeachError(ValueError):
         IPython asks exceptions for this (elsewhere Python shows all lines, as always).
         """
         frames = traceback.extract_tb(self.__traceback__)
-        own = [f for f in frames if not _INSIDE.search(f.filename.replace("\\", "/"))]
+        own = [f for f in frames if not _is_inside(Path(f.filename))]
         where = [f"Line {own[-1].lineno}: {own[-1].line}"] if own and own[-1].line else []
         return [*where, f"{type(self).__name__}: {self}"]
+
+
+def _is_inside(file: Path) -> bool:
+    return file.is_relative_to(_PACKAGE) or not _RUNNERS.isdisjoint(file.parts)
 
 
 class FormulaError(MixedTeachError):

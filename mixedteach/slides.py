@@ -308,7 +308,7 @@ def page(path: Path, decks: Iterable[str], glossary: bool = False) -> tuple[str,
     for one in placed:
         one.cell.metadata.deck = {"before": one.before, "after": one.after}
         if one.cell.metadata.get("jupyter", {}).get("source_hidden"):
-            one.cell.transient = {"remove_source": True}
+            one.cell.metadata.transient = {"remove_source": True}  # nbconvert leaves the code out
         for output in one.cell.get("outputs", []):
             # a widget is dead without Python; the picture beside it is not
             if len(output.get("data", {})) > 1:

@@ -132,10 +132,12 @@ def test_what_a_notebook_stores(explorer):
 
 
 def test_unknown_name():
-    with pytest.raises(AttributeError, match=r"mixedteach\.explore has no 'liklihood': it has"):
+    with pytest.raises(
+        AttributeError, match=r"mixedteach\.explore has no 'liklihood'\. Did you mean 'likelihood'"
+    ):
         mt.explore.liklihood  # noqa: B018
-    with pytest.raises(AttributeError, match=r"mixedteach\.plot has no 'pair': it has"):
-        mt.plot.pair  # noqa: B018
+    with pytest.raises(AttributeError, match=r"mixedteach\.plot has no 'qwx': it has"):
+        mt.plot.qwx  # noqa: B018
 
 
 def test_every_public_name_exists():

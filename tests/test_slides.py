@@ -552,3 +552,14 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert "No browser was found" in said
     assert shown == [index.as_uri()]
     assert path.exists()
+
+
+def test_code_that_is_hidden_in_jupyterlab_is_hidden_on_slides(tmp_path):
+    hidden, open_ = (outputs(CODE(f"{name} = 1"), text="said") for name in ("secret", "plain"))
+    hidden.metadata.jupyter = {"source_hidden": True}
+    path = tmp_path / "one.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[TEXT("# One"), hidden, open_]), path)
+    _, html = slides.page(path, [])
+    assert "secret" not in html
+    assert "plain" in html
+    assert html.count("said") == 2

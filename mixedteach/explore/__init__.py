@@ -7,8 +7,7 @@ plain function, which can be called without any widget: ``explorer.answer(**valu
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from mixedteach.lazy import lazily
 
 # public name -> file
 _HOME = {
@@ -23,16 +22,4 @@ _HOME = {
     "planks_profiles": "_planks_profiles",
 }
 
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"mixedteach.explore has no '{name}': it has {', '.join(__all__)}.")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = lazily(__name__, _HOME)

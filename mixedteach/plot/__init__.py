@@ -8,8 +8,7 @@ colour-blind readers can tell apart, and every figure carries a description in w
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from mixedteach.lazy import lazily
 
 # public name -> file
 _HOME = {
@@ -36,16 +35,4 @@ _HOME = {
     "qq": "_qq",
 }
 
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"mixedteach.plot has no '{name}': it has {', '.join(__all__)}.")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = lazily(__name__, _HOME)
