@@ -9,7 +9,8 @@ method       1     9.0  0.2866  0.6054
 
 Models: ``lmer`` (mixed), ``lm`` (least squares), ``from_statsmodels``; the classical
 ``paired_t_test`` and ``TukeyHSD``; ``compare`` for likelihood ratios; ``load_...`` for data;
-pictures in ``mt.plot``, interactive explorers in ``mt.explore``.
+pictures in ``mt.plot``, interactive explorers in ``mt.explore``. For the exercises: ``check``,
+``hint`` and ``exercise_data``.
 A fitted model has ``summary, coefficients, anova, ranova, emmeans, estimable, conf_int, predict,
 simulate, refit, variance_components, random_effects`` and more: ``help(mixedteach.MixedModel)``.
 
@@ -32,6 +33,9 @@ _HOME = {
     "paired_t_test": "classical",
     "TukeyHSD": "classical",
     "from_statsmodels": "interop",
+    "check": "checks.check",
+    "hint": "checks.check",
+    "exercise_data": "checks.check",
     "Table": "table",
     "MixedTeachError": "errors",
     "FormulaError": "errors",

@@ -13,8 +13,8 @@ LAYERS = [
     {"inference"},
     {"fixed_effects", "fit_checks", "model", "matrices", "classical", "comparison", "interop"},
     {"reproduce", "plot"},
-    {"explore"},
-    {"lab", "slides"},
+    {"explore", "checks"},
+    {"grading", "lab", "slides"},
     {"cli", "__main__"},
 ]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -1,0 +1,683 @@
+"""What a question expects: one number, a few, one for each level, a formula, a model, a picture.
+
+A kind turns the plain data of an answer (:mod:`mixedteach.checks.plain`) into *parts*, a dictionary
+of names and values, whatever the shape in which they came. Right answers and mistakes are such
+dictionaries, too; :mod:`mixedteach.checks.judge` compares them part by part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from mixedteach.checks.plain import Plain
+
+Parts = dict[str, Any]  # name -> number, or canonical text
+
+# names under which programs print the same quantity, compared without case, spaces and dots
+_ALSO = {
+    "p": ("pvalue", "pval", "pr", "pr(>|t|)", "pr(>f)", "p>|t|", "p>|z|", "p>|f|", "padj",
+          "adjp", "pcorr", "ptukey", "uncp"),
+    "df": ("dof", "ddof", "dendf", "ddf", "dfs"),
+    "den_df": ("df", "dendf", "ddf", "dof", "df2"),
+    "num_df": ("numdf", "df1", "npar"),
+    "se": ("stderr", "std.err.", "stderror", "standarderror", "sem", "bse"),
+    "estimate": ("coef", "coef.", "difference", "diff", "meandiff", "effect", "value", "mean",
+                 "emmean", "lsmean"),
+    "mean": ("emmean", "lsmean", "estimate", "average", "value"),
+    "t": ("tratio", "tvalue", "statistic", "stat", "tstat"),
+    "f": ("fvalue", "fstatistic", "statistic"),
+    "sd": ("std", "stddev", "std.dev.", "sigma", "standarddeviation"),
+    "variance": ("var", "vcov", "varcomp"),
+}  # fmt: skip
+
+
+class Unreadable(ValueError):
+    """The answer has not the shape that is asked for; the message says which shape would do."""
+
+
+def _fold(name: object) -> str:
+    return re.sub(r"[\s._\-]", "", str(name)).lower()
+
+
+def _matches(name: object, part: str) -> bool:
+    folded, wanted = _fold(name), _fold(part)
+    return folded == wanted or folded in {_fold(also) for also in _ALSO.get(part.lower(), ())}
+
+
+def _numeric(item: Any) -> float | None:
+    """Return a number from plain data, or from a text that is one; None if it is none."""
+    if isinstance(item, bool):
+        return None
+    if isinstance(item, (int, float)):
+        return float(item)
+    if isinstance(item, str):
+        text = item.strip().replace("\N{MINUS SIGN}", "-")
+        if re.fullmatch(r"[+-]?\d*,\d+", text):  # a decimal comma
+            text = text.replace(",", ".")
+        try:
+            return float(text)
+        except ValueError:
+            return None
+    if isinstance(item, dict) and item.get("kind") in ("number", "text"):
+        return _numeric(item.get("value"))
+    if isinstance(item, dict) and item.get("kind") == "list" and len(item["items"]) == 1:
+        return _numeric(item["items"][0])
+    return None
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+class Kind:
+    """Base class of the kinds of answers."""
+
+    #: Parts that a grader judges, not a program.
+    by_hand = False
+
+    def read(self, answer: Plain) -> Parts:
+        """Return the parts found in an answer; some may be missing.
+
+        Raises
+        ------
+        Unreadable
+            If nothing of what is asked can be found.
+        """
+        raise NotImplementedError
+
+    def names(self) -> list[str]:
+        """Return the names of all parts asked for."""
+        raise NotImplementedError
+
+    def tolerance(self, part: str) -> float:
+        """Return how far a number may be off, and still be right; 0 for words."""
+        return 0.0
+
+    def expects(self) -> str:
+        """Say in words what is to be handed in."""
+        raise NotImplementedError
+
+    def away(self, part: str, one: Any, other: Any) -> float:
+        """Return the distance of two values of a part, in tolerances."""
+        if isinstance(one, str) or isinstance(other, str):
+            return 0.0 if one == other else float("inf")
+        return abs(float(one) - float(other)) / self.tolerance(part)
+
+
+@dataclass(frozen=True)
+class Numbers(Kind):
+    """One number or a few named ones; ``parts`` has a tolerance for each.
+
+    >>> kind = Numbers({"p": 0.0005, "df": 0.05})
+    >>> kind.read({"kind": "dict", "keys": ["df", "P-value"], "items": [
+    ...     {"kind": "number", "value": 38.0}, {"kind": "number", "value": 0.304}]})
+    {'p': 0.304, 'df': 38.0}
+    """
+
+    parts: Mapping[str, float]
+
+    def names(self) -> list[str]:
+        return list(self.parts)
+
+    def tolerance(self, part: str) -> float:
+        return self.parts[part]
+
+    def expects(self) -> str:
+        if len(self.parts) == 1:
+            return f"a number ({next(iter(self.parts))})"
+        return "numbers: " + ", ".join(self.parts)
+
+    def _how(self) -> str:
+        if len(self.parts) == 1:
+            return "Give one number."
+        pairs = ", ".join(f'"{name}": ...' for name in self.parts)
+        return f"Give a dictionary: {{{pairs}}}."
+
+    def read(self, answer: Plain) -> Parts:
+        kind = answer["kind"]
+        first = next(iter(self.parts))
+        number = _numeric(answer)
+        if number is not None:
+            return {first: number}
+        if kind == "number":
+            raise Unreadable(f"Your answer is not a finite number (nan or inf). {self._how()}")
+        found = self._named(answer)
+        if found:
+            return found
+        if kind == "list":
+            return self._in_order([_numeric(item) for item in answer["items"]])
+        if kind == "dict" and len(self.parts) == len(answer["items"]) == 1:
+            return self._in_order([_numeric(item) for item in answer["items"]])
+        if kind == "table":
+            cells = [_numeric(cell) for row in answer["rows"] for cell in row]
+            if len(cells) == len(self.parts):
+                return self._in_order(cells)
+            raise Unreadable(
+                f"Your answer is a table with {len(cells)} cells; pick what is asked. {self._how()}"
+            )
+        raise Unreadable(f"Your answer is {_described(answer)}. {self._how()}")
+
+    def _in_order(self, values: Sequence[float | None]) -> Parts:
+        if len(values) != len(self.parts) or any(value is None for value in values):
+            raise Unreadable(
+                f"Your answer is a list with {_many(len(values), 'item')}. {self._how()}"
+            )
+        return dict(zip(self.parts, values, strict=True))
+
+    def _named(self, answer: Plain) -> Parts:
+        """Find the parts by name: keys of a dictionary, columns of one row, rows of one column."""
+        if answer["kind"] == "dict":
+            named = zip(answer["keys"], answer["items"], strict=True)
+        elif answer["kind"] == "table" and len(answer["rows"]) == 1:
+            named = zip(answer["columns"], answer["rows"][0], strict=True)
+        elif answer["kind"] == "table" and len(answer["columns"]) == 1:
+            named = zip(answer["index"], (row[0] for row in answer["rows"]), strict=True)
+        else:
+            return {}
+        return _by_name(named, self.parts)
+
+
+def _by_name(named: Iterable[tuple[Any, Any]], parts: Iterable[str]) -> Parts:
+    """Return the parts found among named values: by its own name first, then by others'."""
+    pairs = [(name, _numeric(value)) for name, value in named]
+    found: Parts = {}
+    for part in parts:
+        own = [v for name, v in pairs if _fold(name) == _fold(part)]
+        other = [v for name, v in pairs if _matches(name, part)]
+        values = [v for v in own or other if v is not None]
+        if values:
+            found[part] = values[0]
+    return found
+
+
+def _described(answer: Plain) -> str:
+    words = {
+        "word": "True or False", "text": "a text", "list": "a list", "dict": "a dictionary",
+        "table": "a table", "model": "a fitted model", "picture": "a picture",
+        "number": "a number", "nothing": "nothing",
+    }  # fmt: skip
+    kind = answer["kind"]
+    return words.get(kind) or f"an object of type {answer.get('type', kind)}"
+
+
+_SIGNED = {"estimate", "t", "z"}
+
+
+@dataclass(frozen=True)
+class ByLevel(Kind):
+    """Numbers for each level of a factor, each cell of two factors, or (``pairs``) each pair.
+
+    ``levels`` are texts, or for two factors a pair of lists; ``parts`` has a tolerance for each
+    column. Pairs may come in any direction: estimates (and t) that point the other way are turned.
+
+    >>> kind = ByLevel(("1", "2", "3"), {"estimate": 0.005}, pairs=True)
+    >>> kind.names()
+    ['1 - 2', '1 - 3', '2 - 3']
+    >>> kind.read({"kind": "dict", "keys": ["2-1"], "items": [{"kind": "number", "value": 0.27}]})
+    {'1 - 2': -0.27}
+    """
+
+    levels: Sequence[Any]
+    parts: Mapping[str, float]
+    pairs: bool = False
+
+    @property
+    def _keys(self) -> list[str]:
+        if self.pairs:
+            return [f"{a} - {b}" for a, b in combinations(self.levels, 2)]
+        if isinstance(self.levels[0], str):
+            return list(self.levels)
+        first, second = self.levels
+        return [f"{a}, {b}" for a in first for b in second]
+
+    def _name(self, key: str, part: str) -> str:
+        return key if len(self.parts) == 1 else f"{key}: {part}"
+
+    def names(self) -> list[str]:
+        return [self._name(key, part) for key in self._keys for part in self.parts]
+
+    def tolerance(self, part: str) -> float:
+        if len(self.parts) == 1:
+            return next(iter(self.parts.values()))
+        return self.parts[part.rsplit(": ", 1)[1]]
+
+    def expects(self) -> str:
+        what = ", ".join(self.parts)
+        if self.pairs:
+            return f"a table or dictionary: {what} for each pair of {', '.join(self.levels)}"
+        if isinstance(self.levels[0], str):
+            return f"a table or dictionary: {what} for each of {', '.join(self.levels)}"
+        first, second = self.levels
+        return f"a table: {what} for each of {', '.join(first)} with each of {', '.join(second)}"
+
+    def read(self, answer: Plain) -> Parts:
+        kind, found = answer["kind"], {}
+        if kind == "table":
+            found = self._from_table(answer)
+        elif kind == "dict":
+            found = self._from_dict(answer)
+        elif kind == "list":
+            values = [_numeric(item) for item in answer["items"]]
+            if len(self.parts) == 1 and len(values) == len(self._keys) and None not in values:
+                found = dict(zip(self._keys, values, strict=True))
+        if not found:
+            raise Unreadable(
+                f"Your answer is {_described(answer)} in which these were not found: "
+                f"{', '.join(self._keys[:6])}. Give {self.expects()}."
+            )
+        order = [name for name in self.names() if name in found]
+        return {name: found[name] for name in order}
+
+    # -- keys --
+
+    def _level(self, label: Any, levels: Sequence[str]) -> str | None:
+        """Return which level a label means: ``2``, ``2.0``, ``width[2]``, ``C(width)[T.2]``."""
+        text = str(label).strip()
+        inner = re.search(r"\[(?:T\.|S\.)?([^\]]+)\]$", text)
+        for candidate in (text, inner.group(1) if inner else text, re.sub(r"\.0$", "", text)):
+            for level in levels:
+                if candidate.lower() == level.lower():
+                    return level
+        return None
+
+    def _key(self, label: Any) -> tuple[str, int] | None:
+        """Return the key that a label means, and 1 or, for a pair turned round, -1."""
+        if self.pairs:
+            return self._pair(label)
+        if isinstance(self.levels[0], str):
+            if isinstance(label, list):
+                label = label[0] if len(label) == 1 else None
+            level = self._level(label, self.levels)
+            return (level, 1) if level else None
+        labels = (
+            label if isinstance(label, list) else re.split(r"\s*[,:/]\s*", str(label).strip("()"))
+        )
+        if len(labels) != 2:
+            return None
+        for a, b in (labels, labels[::-1]):
+            one, two = self._level(a, self.levels[0]), self._level(b, self.levels[1])
+            if one and two:
+                return f"{one}, {two}", 1
+        return None
+
+    def _pair(self, label: Any) -> tuple[str, int] | None:
+        if isinstance(label, list):
+            sides = [str(part) for part in label]
+        else:
+            text = str(label).strip().strip("()")
+            sides = re.split(r"\s+(?:-|vs\.?|versus|against|and|/)\s+|\s*,\s*", text)
+            if len(sides) != 2:  # "2-1", in which the levels have no dash themselves
+                sides = text.split("-")
+        if len(sides) != 2:
+            return None
+        a, b = (self._level(side.strip(" '\""), self.levels) for side in sides)
+        if a is None or b is None or a == b:
+            return None
+        order = list(self.levels)
+        if order.index(a) < order.index(b):
+            return f"{a} - {b}", 1
+        return f"{b} - {a}", -1
+
+    # -- shapes --
+
+    def _put(self, found: Parts, key: tuple[str, int], values: Parts) -> None:
+        name, sign = key
+        for part, value in values.items():
+            turned = sign if part in _SIGNED else 1
+            found.setdefault(self._name(name, part), turned * value)
+
+    def _from_dict(self, answer: Plain) -> Parts:
+        found: Parts = {}
+        for label, item in zip(answer["keys"], answer["items"], strict=True):
+            key = self._key(label)
+            if key:
+                self._put(found, key, self._values(item))
+        if found:
+            return found
+        # column -> values, as for DataFrame(...)
+        columns = [_column(item) for item in answer["items"]]
+        if columns and all(c is not None and len(c) == len(columns[0]) for c in columns):
+            rows = [list(row) for row in zip(*columns, strict=True)]
+            index = [str(i) for i in range(len(rows))]
+            table = {"kind": "table", "columns": answer["keys"], "names": [""], "index": index}
+            return self._from_table({**table, "rows": rows})
+        return {}
+
+    def _values(self, item: Any) -> Parts:
+        """Return the parts in what stands for one level."""
+        one = next(iter(self.parts))
+        if len(self.parts) == 1:
+            number = _numeric(item)
+            if number is not None:
+                return {one: number}
+        if isinstance(item, dict) and item.get("kind") == "dict":
+            return _by_name(zip(item["keys"], item["items"], strict=True), self.parts)
+        if isinstance(item, dict) and item.get("kind") == "list":
+            numbers = [_numeric(entry) for entry in item["items"]]
+            if len(numbers) == len(self.parts) and None not in numbers:
+                return dict(zip(self.parts, numbers, strict=True))
+        return {}
+
+    def _from_table(self, answer: Plain) -> Parts:
+        long = self._long(answer)
+        return long or self._wide(answer)
+
+    def _long(self, answer: Plain) -> Parts:
+        """Read a table that has a row for each key."""
+        columns, rows = answer["columns"], answer["rows"]
+        labels, used = self._labels(answer)
+        if labels is None:
+            return {}
+        left = [j for j in range(len(columns)) if j not in used]
+        found: Parts = {}
+        for label, row in zip(labels, rows, strict=True):
+            key = self._key(label)
+            if not key:
+                continue
+            named = [(columns[j], row[j]) for j in left]
+            values = _by_name(named, self.parts)
+            numbers = [_numeric(value) for _, value in named]
+            if not values and len(numbers) == len(self.parts) and None not in numbers:
+                values = dict(zip(self.parts, numbers, strict=True))
+            if "meandiff" in map(_fold, columns) and {"group1", "group2"} <= set(
+                map(_fold, columns)
+            ):
+                key = key[0], -key[1]  # statsmodels' table: the second group minus the first
+            self._put(found, key, values)
+        return found
+
+    def _labels(self, answer: Plain) -> tuple[list[Any] | None, list[int]]:
+        """Find what names the rows: the index, a column, or two columns together."""
+        columns, rows, index = answer["columns"], answer["rows"], answer["index"]
+        sources: list[tuple[list[Any], list[int]]] = []
+        for j in range(len(columns)):
+            sources.append(([row[j] for row in rows], [j]))
+        for i, j in combinations(range(len(columns)), 2):
+            sources.append(([[row[i], row[j]] for row in rows], [i, j]))
+        for j in range(len(columns)):
+            sources.append(([[label, row[j]] for label, row in zip(index, rows, strict=True)], [j]))
+        sources.insert(0, (index, []))
+        best, size = None, 0
+        for labels, used in sources:
+            texts = [_plain_label(label) for label in labels]
+            keys = {key[0] for label in texts if (key := self._key(label))}
+            if len(keys) > size and len(keys) >= min(2, len(self._keys)):
+                best, size = (texts, used), len(keys)
+        # an index 0, 1, 2 ... may look like levels: a column that names as many goes first
+        if (
+            best
+            and not best[1]
+            and answer["names"] == [""]
+            and index == [str(i) for i in range(len(index))]
+        ):
+            for labels, used in sources[1:]:
+                texts = [_plain_label(label) for label in labels]
+                if len({k[0] for label in texts if (k := self._key(label))}) >= size:
+                    return texts, used
+        return best if best else (None, [])
+
+    def _wide(self, answer: Plain) -> Parts:
+        """Read a table with rows for one factor and columns for the other, or one row of levels."""
+        if len(self.parts) > 1:
+            return {}
+        part = next(iter(self.parts))
+        found: Parts = {}
+        columns, index, rows = answer["columns"], answer["index"], answer["rows"]
+        if isinstance(self.levels[0], str) or self.pairs:
+            if len(rows) == 1:
+                for column, value in zip(columns, rows[0], strict=True):
+                    key, number = self._key(column), _numeric(value)
+                    if key and number is not None:
+                        self._put(found, key, {part: number})
+            return found
+        for label, row in zip(index, rows, strict=True):
+            for column, value in zip(columns, row, strict=True):
+                column = column[-1] if isinstance(column, list) else column
+                key, number = self._key([label, column]), _numeric(value)
+                if key and number is not None:
+                    self._put(found, key, {part: number})
+        return found
+
+
+def _plain_label(label: Any) -> Any:
+    """Return a label as text; numbers that are whole without decimals."""
+    if isinstance(label, list):
+        return [_plain_label(part) for part in label]
+    if isinstance(label, float) and label.is_integer():
+        return str(int(label))
+    return "" if label is None else str(label)
+
+
+def _column(item: Any) -> list[Any] | None:
+    if isinstance(item, dict) and item.get("kind") == "list":
+        return [entry.get("value") for entry in item["items"]]
+    if isinstance(item, dict) and item.get("kind") == "table" and len(item["columns"]) == 1:
+        return [row[0] for row in item["rows"]]
+    return None
+
+
+@dataclass(frozen=True)
+class Word(Kind):
+    """One of a few words; ``options`` may have other words that mean the same.
+
+    >>> Word({"random": ("zufaellig",), "fixed": ()}).read({"kind": "text", "value": " Random "})
+    {'word': 'random'}
+    """
+
+    options: Mapping[str, Sequence[str]]
+
+    def names(self) -> list[str]:
+        return ["word"]
+
+    def expects(self) -> str:
+        return "one of " + ", ".join(f'"{option}"' for option in self.options)
+
+    def read(self, answer: Plain) -> Parts:
+        value = answer.get("value")
+        if answer["kind"] == "word":
+            value = "yes" if value else "no"
+        if answer["kind"] == "list" and len(answer["items"]) == 1:
+            value = answer["items"][0].get("value")
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if value is not None and answer["kind"] in ("word", "text", "number", "list"):
+            said = _fold(value)
+            for option, others in self.options.items():
+                if said in {_fold(option), *map(_fold, others)}:
+                    return {"word": option}
+        raise Unreadable(f"Your answer is not {self.expects()}.")
+
+
+@dataclass(frozen=True)
+class Model(Kind):
+    """A fitted model, judged by what was fitted: rows, fixed effects, variances.
+
+    Any program's fit will do. ``variances`` is the number of variance components.
+    """
+
+    variances: int
+    relative: float = 0.002  # of a variance: programs stop their search early
+
+    def names(self) -> list[str]:
+        random = [f"variance {i + 1}" for i in range(self.variances)]
+        return ["observations", "fixed effects", "random terms", "residual variance", *random]
+
+    def tolerance(self, part: str) -> float:
+        return 0.05 if part in ("observations", "fixed effects", "random terms") else self.relative
+
+    def away(self, part: str, one: Any, other: Any) -> float:
+        if self.tolerance(part) == self.relative:  # variances are compared by their ratio
+            size = max(abs(one), abs(other), 1e-9)
+            return abs(one - other) / size / self.relative
+        return super().away(part, one, other)
+
+    def expects(self) -> str:
+        return "a fitted model (not its summary)"
+
+    def read(self, answer: Plain) -> Parts:
+        if answer["kind"] != "model":
+            raise Unreadable(
+                f"Your answer is {_described(answer)}. Give the fitted model itself, "
+                'such as mt.lmer("y ~ x + (1|g)", data).'
+            )
+        return model_parts(answer)
+
+
+def model_parts(answer: Plain) -> Parts:
+    """Return the parts of a model as plain data; variances in falling order."""
+    variances = sorted((float(v) for v in answer["variances"]), reverse=True)
+    return {
+        "observations": float(answer["nobs"]),
+        "fixed effects": float(len(answer["fixed"])),
+        "random terms": float(len(variances)),
+        "residual variance": float(answer["residual"]),
+        **{f"variance {i + 1}": v for i, v in enumerate(variances)},
+    }
+
+
+@dataclass(frozen=True)
+class FormulaText(Kind):
+    """A model formula, in lme4's syntax; ``factors`` are columns for which C(x) and x are one.
+
+    >>> FormulaText(()).read({"kind": "text", "value": "y ~ b*a + (1|g/h)"})
+    {'fixed': 'y ~ 1 + a + b + a:b', 'random': '(1 | g) + (1 | g:h)'}
+    """
+
+    factors: Sequence[str] = field(default=())
+
+    def names(self) -> list[str]:
+        return ["fixed", "random"]
+
+    def expects(self) -> str:
+        return 'a formula in quotes, such as "y ~ x + (1|g)"'
+
+    def read(self, answer: Plain) -> Parts:
+        from mixedteach.errors import MixedTeachError
+
+        text = answer.get("formula" if answer["kind"] == "model" else "value")
+        if not isinstance(text, str) or not text.strip() or len(text) > 1000:
+            raise Unreadable(f"Your answer is {_described(answer)}. Give {self.expects()}.")
+        try:
+            return formula_parts(text, self.factors)
+        except MixedTeachError as error:
+            raise Unreadable(f"This formula cannot be read. {error}") from None
+        except Exception:  # whatever else a text may do to a parser
+            raise Unreadable(f"This formula cannot be read. Give {self.expects()}.") from None
+
+
+def formula_parts(text: str, factors: Sequence[str] = ()) -> Parts:
+    """Return fixed and random part of a formula in one canonical spelling."""
+    from mixedteach.formula import parse
+
+    formula = parse(text)
+
+    def spelled(names: Iterable[str]) -> str:
+        bare = (re.sub(r"^C\((\w+)\)$", r"\1", name.replace(" ", "")) for name in names)
+        clean = (b if b in factors else name for b, name in zip(bare, names, strict=True))
+        return ":".join(sorted(clean))
+
+    def part(side: Any) -> str:
+        terms = sorted((spelled(term) for term in side.terms), key=lambda t: (t.count(":"), t))
+        return " + ".join(["1" if side.intercept else "0", *terms])
+
+    bars = sorted(f"({part(bar.effects)} | {':'.join(sorted(bar.group))})" for bar in formula.bars)
+    fixed = f"{formula.response_name} ~ {part(formula.fixed)}"
+    return {"fixed": fixed, "random": " + ".join(bars) or "none"}
+
+
+@dataclass(frozen=True)
+class Picture(Kind):
+    """A picture with lines: so many lines, through these points. Names and colours do not count.
+
+    Lines are put in order by their first point, then the second, ... ``lines`` and ``points`` say
+    how many there are; ``decimals`` is the tolerance of a height.
+    """
+
+    lines: int
+    points: int
+    decimals: float
+
+    def names(self) -> list[str]:
+        return [
+            f"line {i + 1}, point {j + 1}" for i in range(self.lines) for j in range(self.points)
+        ]
+
+    def tolerance(self, part: str) -> float:
+        return self.decimals
+
+    def expects(self) -> str:
+        lines, points = _many(self.lines, "line"), _many(self.points, "point")
+        return f"the Axes of a picture with {lines} of {points}"
+
+    def read(self, answer: Plain) -> Parts:
+        if answer["kind"] != "picture":
+            raise Unreadable(
+                f"Your answer is {_described(answer)}. Give the Axes that the drawing function "
+                "returns, as in ax = mt.plot.interaction(...)."
+            )
+        parts = picture_parts([axes["lines"] for axes in answer["axes"]])
+        if not parts:
+            raise Unreadable("The picture has no lines.")
+        return parts
+
+
+def picture_parts(axes: Sequence[Sequence[Plain]]) -> Parts:
+    """Return the heights of the lines of a picture, in an order that does not depend on labels.
+
+    Helper lines are left out: upright ones (error bars) and, among many, the mean of the others.
+    """
+    drawn: list[list[float]] = []
+    for lines in axes:
+        for line in lines:
+            pairs = [
+                (x, y)
+                for x, y in zip(line["x"], line["y"], strict=False)
+                if isinstance(y, (int, float)) and not isinstance(y, bool)
+            ]
+            if len(pairs) < 2:
+                continue
+            if len({x for x, _ in pairs}) == 1:
+                continue
+            if all(isinstance(x, (int, float)) for x, _ in pairs):
+                pairs.sort()
+            drawn.append([float(y) for _, y in pairs])
+    if len(drawn) > 3 and len({len(heights) for heights in drawn}) == 1:
+        drawn = [h for i, h in enumerate(drawn) if not _is_mean(h, drawn[:i] + drawn[i + 1 :])]
+    drawn.sort(key=lambda heights: [round(h, 6) for h in heights])
+    return {
+        f"line {i + 1}, point {j + 1}": h for i, hs in enumerate(drawn) for j, h in enumerate(hs)
+    }
+
+
+def _is_mean(heights: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
+    means = [sum(column) / len(others) for column in zip(*others, strict=True)]
+    return all(
+        abs(h - mean) < 1e-9 * (1 + abs(mean)) for h, mean in zip(heights, means, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class Sentences(Kind):
+    """A few sentences, which a person judges with the ``rubric``; no program can."""
+
+    rubric: Sequence[str]
+    least: int = 8  # words
+    by_hand = True
+
+    def names(self) -> list[str]:
+        return ["text"]
+
+    def expects(self) -> str:
+        return f"a few sentences in quotes (at least {self.least} words)"
+
+    def read(self, answer: Plain) -> Parts:
+        if answer["kind"] != "text":
+            raise Unreadable(f"Your answer is {_described(answer)}. Give {self.expects()}.")
+        words = len(answer["value"].split())
+        if words < self.least:
+            raise Unreadable(f"Your answer has {_many(words, 'word')}. Give {self.expects()}.")
+        return {"text": answer["value"]}
