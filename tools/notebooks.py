@@ -87,7 +87,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         | ({"title": title} if title else {})
     )
     for number, cell in enumerate(notebook.cells):
-        kept = ("slideshow", "tags", "jupyter")
+        kept = ("slideshow", "tags", "jupyter", "nbgrader")
         cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in kept})
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":

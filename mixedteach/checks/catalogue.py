@@ -13,18 +13,25 @@ MISTAKES: dict[str, str] = {
     "strata_missing": "the random effect of the object alone is not enough: the treatment differs "
     "from object to object by chance, too, and it must be compared with that",
     "blocks_fixed": "here the objects are fixed effects: the statement holds for these objects "
+    "blocks_random": "here the objects are random effects, so that incomplete ones count as well; "
+    "the analysis with fixed objects, which uses complete ones only, is asked",
+    "fixed_as_random": "a factor whose levels are compared for their own sake is taken as random",
+    "roles_exchanged": "what is fixed and what is random are exchanged",
     "only, where one about all objects of this kind is asked",
+    "blocks_random": "the objects are random effects here; a model in which they are fixed is asked",
     "pseudoreplication": "repeated readings of one object were counted as new objects",
     "unpaired": "this compares two separate groups; here both readings come from the same subject",
     "crossed_as_nested": "crossed factors were fitted as nested ones, or the reverse",
     "slope_missing": "the subjects differ in their slopes, too: a random intercept is not enough",
     "complete_cases": "the incomplete objects were thrown away, though they say something, too",
     "missing_as_zero": "missing values were counted as zeros",
+    "gaps_filled": "gaps were filled with means: invented readings were counted as measured",
     "covariate_for_factor": "the factor was used as a number: one straight line through all levels "
     "instead of a mean for each",
     "interaction_missing": "the interaction is not in the model",
     "term_missing": "a term that the design asks for is not in the model",
     "term_extra": "the model has a term that is not asked for",
+    "other_levels": "other levels of the factor are compared here than those that are asked",
     # -- the wrong number of the right analysis --
     "sign_turned": "the sign is turned: the difference was taken the other way round",
     "reference_turned": "the other level is the reference here",
@@ -33,18 +40,32 @@ MISTAKES: dict[str, str] = {
     "variance_for_sd": "this is the variance; the standard deviation, its square root, is asked",
     "sd_for_variance": "this is the standard deviation; the variance, its square, is asked",
     "sd_for_se": "this is the standard deviation of single values; the standard error is asked",
+    "sd_by_n": "this standard deviation was divided by n; divide by n - 1, since the mean is "
+    "estimated",
     "se_of_mean": "this is the standard error of one mean; that of a difference is asked",
     "se_of_difference": "this is the standard error of a difference; that of one mean is asked",
     "percent": "this is a percentage; the proportion is asked (or the reverse)",
     "ratio_inverted": "the ratio is upside down",
+    "ratio_for_difference": "this is a ratio; the difference is asked",
+    "plus_minus_se": "this is the estimate plus and minus one standard error; the 95% interval is "
+    "asked",
+    "interval_90": "this is the 90% interval (t for one-sided 5%); the 95% interval is asked",
     "within_only": "this is the residual variance alone",
     "between_only": "this is the variance between objects alone",
+    "total_variance": "this is the variance of one reading; what two readings share is asked",
+    "part_to_part": "this is the ratio of the two variances; the share of the total is asked",
+    "variance_of_means": "this is the spread of means of readings, which contains errors as well",
+    "difference_for_mean": "these are differences from the reference level; the means are asked",
+    "one_group_alone": "this uses the readings of this group alone; the model learns the variance "
+    "from all groups",
+    "wrong_n": "the variance is divided by another number than that of the readings averaged",
     "rounded_early": "numbers were rounded on the way: round the result only",
     "rounded": "the right number, but rounded too much: give more decimals",
     # -- tests --
     "z_for_t": "this is the z test: it takes the estimated variances for known, and its p is too "
     "small in small experiments; use t (or F) with its degrees of freedom",
     "residual_df": "these are the residual degrees of freedom, number of readings minus number of "
+    "other_df": "these degrees of freedom are those of another method than the one asked for",
     "coefficients, as if all readings were independent",
     "wrong_denominator": "the F test has another denominator here",
     "one_sided": "this is the one-sided p; the two-sided is asked",
@@ -56,6 +77,9 @@ MISTAKES: dict[str, str] = {
     "the reference level of the other factor, not on average",
     "type1_order": "this is the sequential (type I) test: it depends on the order of the terms",
     "chi2_for_f": "this is the chi-squared test: it takes the variances for known",
+    "single_pair": "this is a test of the two groups alone, as if nothing else had been compared",
+    "one_level": "this holds at one level of another factor; the average over its levels is asked",
+    "tests_zero": "this tests whether the true value is zero; another value is asked",
     "halved_p": "p was halved; that is for a single variance tested against zero",
     "not_halved": "p was not halved: a variance cannot be negative, so only one side counts",
     # -- likelihood --
@@ -73,6 +97,8 @@ MISTAKES: dict[str, str] = {
     "axes_exchanged": "what is along the axis and what makes the lines are exchanged",
     "wrong_average": "the picture shows means over something else than asked",
     "raw_lines": "the picture shows single readings where means are asked",
+    "means_only": "the picture shows means only, where a line for each object is asked",
+    "differences_drawn": "the picture shows differences, where the readings themselves are asked",
     # -- choices --
     "wrong_choice": "this is not the right choice",
 }

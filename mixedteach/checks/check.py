@@ -95,7 +95,7 @@ class Check:
         asked = question(name)
         if asked.exercise.name in _graded:
             return _public(asked, plain(answer))
-        return judge(name, asked.kind, asked.ways(), plain(answer))
+        return judge(name, asked.kind, asked.each_way(), plain(answer))
 
     def points(
         self, name: str, answer: Any, of: float, expected: dict[str, Any] | None = None
@@ -116,8 +116,9 @@ class Check:
             The right parts, where they are not those of the exercise's own data.
         """
         asked = question(name)
-        ways = asked.ways() if expected is None else [Way(dict(expected))]
+        ways = asked.each_way() if expected is None else [Way(dict(expected))]
         verdict = judge(name, asked.kind, ways, plain(answer))
+        print(verdict)  # what is returned is for nbgrader, which looks for a lone number
         return score(verdict, of)
 
     def questions(self, exercise_name: str | None = None) -> Table:

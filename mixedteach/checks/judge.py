@@ -7,7 +7,7 @@ same function judges for a person alone, and where submissions are graded.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mixedteach.checks.catalogue import MISTAKES
 from mixedteach.checks.kinds import Kind, Parts, Unreadable
@@ -18,7 +18,7 @@ from mixedteach.checks.verdict import Verdict
 APART = 10.0  # tolerances that any two ways must lie apart, to be told apart
 
 
-def judge(name: str, kind: Kind, ways: Sequence[Way], answer: Plain) -> Verdict:
+def judge(name: str, kind: Kind, ways: Iterable[Way], answer: Plain) -> Verdict:
     """Compare an answer with the right one and with the classic mistakes.
 
     Parameters
@@ -27,8 +27,8 @@ def judge(name: str, kind: Kind, ways: Sequence[Way], answer: Plain) -> Verdict:
         The question's full name.
     kind : Kind
         What is expected.
-    ways : sequence of Way
-        The right one first.
+    ways : iterable of Way
+        The right one first; the others are asked for only if the answer is wrong.
     answer : dict
         From :func:`mixedteach.checks.plain.plain`.
 
@@ -44,7 +44,8 @@ def judge(name: str, kind: Kind, ways: Sequence[Way], answer: Plain) -> Verdict:
         return Verdict(name, False, None, str(error), "unreadable")
     if kind.by_hand:
         return Verdict(name, None, None, _by_hand(kind), "by hand")
-    target = ways[0]
+    rest = iter(ways)
+    target = next(rest)
     correct = {
         part: part in parts and kind.away(part, parts[part], value) <= 1
         for part, value in target.parts.items()
@@ -53,7 +54,7 @@ def judge(name: str, kind: Kind, ways: Sequence[Way], answer: Plain) -> Verdict:
     if all(correct.values()) and not extra:
         message = f"right. {target.says}".strip()
         return Verdict(name, True, None, message, "right", correct)
-    found = recognised(kind, ways, parts)
+    found = recognised(kind, [target, *rest], parts)
     status = "partly" if any(correct.values()) else "wrong"
     if found:
         message = _sentence(found)

@@ -92,12 +92,15 @@ class Question:
         """Exercise and name, ``planks.width_tukey``."""
         return f"{self.exercise.name}.{self.name}"
 
+    def each_way(self, work: Any = None) -> Iterator[Way]:
+        """Yield the right way, then the mistakes, each computed when it is asked for."""
+        if self.compute is not None:
+            for way in self.compute(self.exercise.own if work is None else work):
+                yield self._named(way)
+
     def ways(self, work: Any = None) -> list[Way]:
         """Return the right way and the mistakes, for the exercise's own data or other work."""
-        if self.compute is None:
-            return []
-        found = self.compute(self.exercise.own if work is None else work)
-        return [self._named(way) for way in found]
+        return list(self.each_way(work))
 
     def _named(self, way: Way) -> Way:
         names = self.kind.names()

@@ -121,6 +121,7 @@ def _distinct(df: Array) -> list[float]:
     """Return df that differ by more than rounding, for a quantile costs a root search each."""
     out: list[float] = []
     for nu in np.sort(df[~np.isnan(df)]):
-        if not out or (np.isinf(nu) != np.isinf(out[-1])) or nu - out[-1] > 1e-9 * abs(nu):
+        known = out and (nu == out[-1] or nu - out[-1] <= 1e-9 * abs(nu) < np.inf)
+        if not known:
             out.append(float(nu))
     return out
