@@ -13,12 +13,11 @@ MISTAKES: dict[str, str] = {
     "strata_missing": "the random effect of the object alone is not enough: the treatment differs "
     "from object to object by chance, too, and it must be compared with that",
     "blocks_fixed": "here the objects are fixed effects: the statement holds for these objects "
-    "blocks_random": "here the objects are random effects, so that incomplete ones count as well; "
-    "the analysis with fixed objects, which uses complete ones only, is asked",
+    "only, where one about all objects of this kind is asked",
     "fixed_as_random": "a factor whose levels are compared for their own sake is taken as random",
     "roles_exchanged": "what is fixed and what is random are exchanged",
-    "only, where one about all objects of this kind is asked",
-    "blocks_random": "the objects are random effects here; a model in which they are fixed is asked",
+    "blocks_random": "the objects are random effects here; a model in which they are fixed is "
+    "asked",
     "pseudoreplication": "repeated readings of one object were counted as new objects",
     "unpaired": "this compares two separate groups; here both readings come from the same subject",
     "crossed_as_nested": "crossed factors were fitted as nested ones, or the reverse",
@@ -31,15 +30,33 @@ MISTAKES: dict[str, str] = {
     "interaction_missing": "the interaction is not in the model",
     "term_missing": "a term that the design asks for is not in the model",
     "term_extra": "the model has a term that is not asked for",
+    "uncorrelated": "intercepts and slopes of one object were taken for uncorrelated here",
+    "factor_for_covariate": "the number was used as a factor: a mean for each value instead of a "
+    "line",
+    "part_of_data": "only a part of the data was used; the rest says something about the "
+    "variances, too",
     "other_levels": "other levels of the factor are compared here than those that are asked",
     # -- the wrong number of the right analysis --
     "sign_turned": "the sign is turned: the difference was taken the other way round",
     "reference_turned": "the other level is the reference here",
     "adjacent_cell": "this is another cell of the right table",
     "wrong_row": "this is the right column, in another row",
+    "difference_for_level": "this is the difference from the reference level; the value at the "
+    "level itself is asked",
+    "raw_means": "these are plain means of the readings that are there, in which the levels of the "
+    "other factor do not count alike",
+    "all_levels": "here every level of a factor has a column in X, and the columns add up to one "
+    "another; that of the reference level is left out",
+    "reference_dropped": "a level was left out as reference; random effects have none, each object "
+    "has its own column",
+    "rows_for_columns": "these are the rows, one a reading; the columns are asked",
     "variance_for_sd": "this is the variance; the standard deviation, its square root, is asked",
     "sd_for_variance": "this is the standard deviation; the variance, its square, is asked",
     "sd_for_se": "this is the standard deviation of single values; the standard error is asked",
+    "one_reading": "this is a single reading; the mean of several is asked",
+    "median_for_mean": "this is the median; the mean is asked",
+    "sum_for_mean": "this is the sum; the mean is asked",
+    "sd_for_mean": "this is the standard deviation; the mean is asked",
     "sd_by_n": "this standard deviation was divided by n; divide by n - 1, since the mean is "
     "estimated",
     "se_of_mean": "this is the standard error of one mean; that of a difference is asked",
@@ -50,12 +67,21 @@ MISTAKES: dict[str, str] = {
     "plus_minus_se": "this is the estimate plus and minus one standard error; the 95% interval is "
     "asked",
     "interval_90": "this is the 90% interval (t for one-sided 5%); the 95% interval is asked",
+    "one_level_only": "this is computed from the readings of one level alone",
     "within_only": "this is the residual variance alone",
     "between_only": "this is the variance between objects alone",
+    "icc_for_ratio": "this is the share of the variance that lies between objects; the ratio of "
+    "the two standard deviations is asked",
+    "correlation_for_covariance": "this is the correlation; the covariance is asked",
+    "covariance_forgotten": "the covariance of the two estimates was left out: the variance of a "
+    "sum holds it twice",
+    "se_added": "standard errors do not add up: variances do, with twice the covariance",
+    "balanced_formula": "this formula is for complete, balanced data; some readings are lost here",
     "total_variance": "this is the variance of one reading; what two readings share is asked",
     "part_to_part": "this is the ratio of the two variances; the share of the total is asked",
     "variance_of_means": "this is the spread of means of readings, which contains errors as well",
     "difference_for_mean": "these are differences from the reference level; the means are asked",
+    "plain_means": "these are plain means: each group of readings comes from other objects",
     "one_group_alone": "this uses the readings of this group alone; the model learns the variance "
     "from all groups",
     "wrong_n": "the variance is divided by another number than that of the readings averaged",
@@ -65,8 +91,8 @@ MISTAKES: dict[str, str] = {
     "z_for_t": "this is the z test: it takes the estimated variances for known, and its p is too "
     "small in small experiments; use t (or F) with its degrees of freedom",
     "residual_df": "these are the residual degrees of freedom, number of readings minus number of "
-    "other_df": "these degrees of freedom are those of another method than the one asked for",
     "coefficients, as if all readings were independent",
+    "other_df": "these degrees of freedom are those of another method than the one asked for",
     "wrong_denominator": "the F test has another denominator here",
     "one_sided": "this is the one-sided p; the two-sided is asked",
     "two_sided": "this is the two-sided p",
@@ -76,6 +102,8 @@ MISTAKES: dict[str, str] = {
     "type3_treatment": "this is the marginal test under treatment coding: it tests the factor at "
     "the reference level of the other factor, not on average",
     "type1_order": "this is the sequential (type I) test: it depends on the order of the terms",
+    "type2_for_type3": "this is the type II test, which weighs cells by their readings; the type "
+    "III test, in which all levels of the other factor count alike, is asked",
     "chi2_for_f": "this is the chi-squared test: it takes the variances for known",
     "single_pair": "this is a test of the two groups alone, as if nothing else had been compared",
     "one_level": "this holds at one level of another factor; the average over its levels is asked",
@@ -88,6 +116,8 @@ MISTAKES: dict[str, str] = {
     "reml_compared": "REML likelihoods of models with different fixed effects cannot be compared",
     "deviance_for_loglik": "this is -2 log-likelihood, not the log-likelihood itself",
     "loglik_for_lr": "twice the difference of log-likelihoods is asked, not the difference",
+    "f_for_lr": "this is the F test of the term; the likelihood ratio is asked",
+    "reml_refused": "where the fixed effects are the same, REML likelihoods may be compared, too",
     # -- predictions --
     "not_shrunk": "this is the object's own mean (or line): no shrinkage",
     "deviation_for_level": "this is the deviation from the common mean; the level itself is asked",
@@ -97,6 +127,8 @@ MISTAKES: dict[str, str] = {
     "axes_exchanged": "what is along the axis and what makes the lines are exchanged",
     "wrong_average": "the picture shows means over something else than asked",
     "raw_lines": "the picture shows single readings where means are asked",
+    "model_means": "the picture shows means that a model estimates, where means of the readings "
+    "are asked",
     "means_only": "the picture shows means only, where a line for each object is asked",
     "differences_drawn": "the picture shows differences, where the readings themselves are asked",
     # -- choices --

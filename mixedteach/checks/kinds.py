@@ -8,7 +8,7 @@ dictionaries, too; :mod:`mixedteach.checks.judge` compares them part by part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -66,6 +66,8 @@ def _numeric(item: Any) -> float | None:
         return _numeric(item.get("value"))
     if isinstance(item, dict) and item.get("kind") == "list" and len(item["items"]) == 1:
         return _numeric(item["items"][0])
+    if isinstance(item, dict) and item.get("kind") == "table" and len(item["rows"]) == 1:
+        return _numeric(item["rows"][0][0]) if len(item["columns"]) == 1 else None
     return None
 
 
@@ -363,62 +365,27 @@ class ByLevel(Kind):
         return {}
 
     def _from_table(self, answer: Plain) -> Parts:
-        long = self._long(answer)
-        return long or self._wide(answer)
+        """Try every way to name the rows, and the wide form; keep what finds most."""
+        found = [self._long(answer, labels, used) for labels, used in _row_names(answer)]
+        return max([*found, self._wide(answer)], key=len)
 
-    def _long(self, answer: Plain) -> Parts:
-        """Read a table that has a row for each key."""
-        columns, rows = answer["columns"], answer["rows"]
-        labels, used = self._labels(answer)
-        if labels is None:
-            return {}
-        left = [j for j in range(len(columns)) if j not in used]
+    def _long(self, answer: Plain, labels: Sequence[Any], used: Sequence[int]) -> Parts:
+        """Read a table that has a row for each key; `used` are the columns that name it."""
+        names = {j: answer["columns"][j] for j in range(len(answer["columns"])) if j not in used}
+        # statsmodels' table of Tukey's test: the second group minus the first
+        turned = -1 if any(_fold(name) == "meandiff" for name in names.values()) else 1
         found: Parts = {}
-        for label, row in zip(labels, rows, strict=True):
+        for label, row in zip(labels, answer["rows"], strict=True):
             key = self._key(label)
             if not key:
                 continue
-            named = [(columns[j], row[j]) for j in left]
+            named = [(name, row[j]) for j, name in names.items()]
             values = _by_name(named, self.parts)
             numbers = [_numeric(value) for _, value in named]
             if not values and len(numbers) == len(self.parts) and None not in numbers:
                 values = dict(zip(self.parts, numbers, strict=True))
-            if "meandiff" in map(_fold, columns) and {"group1", "group2"} <= set(
-                map(_fold, columns)
-            ):
-                key = key[0], -key[1]  # statsmodels' table: the second group minus the first
-            self._put(found, key, values)
+            self._put(found, (key[0], turned * key[1]), values)
         return found
-
-    def _labels(self, answer: Plain) -> tuple[list[Any] | None, list[int]]:
-        """Find what names the rows: the index, a column, or two columns together."""
-        columns, rows, index = answer["columns"], answer["rows"], answer["index"]
-        sources: list[tuple[list[Any], list[int]]] = []
-        for j in range(len(columns)):
-            sources.append(([row[j] for row in rows], [j]))
-        for i, j in combinations(range(len(columns)), 2):
-            sources.append(([[row[i], row[j]] for row in rows], [i, j]))
-        for j in range(len(columns)):
-            sources.append(([[label, row[j]] for label, row in zip(index, rows, strict=True)], [j]))
-        sources.insert(0, (index, []))
-        best, size = None, 0
-        for labels, used in sources:
-            texts = [_plain_label(label) for label in labels]
-            keys = {key[0] for label in texts if (key := self._key(label))}
-            if len(keys) > size and len(keys) >= min(2, len(self._keys)):
-                best, size = (texts, used), len(keys)
-        # an index 0, 1, 2 ... may look like levels: a column that names as many goes first
-        if (
-            best
-            and not best[1]
-            and answer["names"] == [""]
-            and index == [str(i) for i in range(len(index))]
-        ):
-            for labels, used in sources[1:]:
-                texts = [_plain_label(label) for label in labels]
-                if len({k[0] for label in texts if (k := self._key(label))}) >= size:
-                    return texts, used
-        return best if best else (None, [])
 
     def _wide(self, answer: Plain) -> Parts:
         """Read a table with rows for one factor and columns for the other, or one row of levels."""
@@ -441,6 +408,24 @@ class ByLevel(Kind):
                 if key and number is not None:
                     self._put(found, key, {part: number})
         return found
+
+
+def _row_names(answer: Plain) -> Iterator[tuple[list[Any], list[int]]]:
+    """Yield what may name the rows, best first, and the columns used: index, one column, two."""
+    columns, rows = answer["columns"], answer["rows"]
+    index = answer["index"]
+    counted = index == [str(i) for i in range(len(index))]  # says nothing, as a rule
+    if not counted:
+        yield index, []
+    for j in range(len(columns)):
+        yield [_plain_label(row[j]) for row in rows], [j]
+    for i, j in combinations(range(len(columns)), 2):
+        yield [[_plain_label(row[i]), _plain_label(row[j])] for row in rows], [i, j]
+    for j in range(len(columns)):
+        both = zip(index, rows, strict=True)
+        yield [[_plain_label(label), _plain_label(row[j])] for label, row in both], [j]
+    if counted:
+        yield index, []
 
 
 def _plain_label(label: Any) -> Any:
@@ -628,36 +613,43 @@ class Picture(Kind):
 def picture_parts(axes: Sequence[Sequence[Plain]]) -> Parts:
     """Return the heights of the lines of a picture, in an order that does not depend on labels.
 
-    Helper lines are left out: upright ones (error bars) and, among many, the mean of the others.
+    Helper lines are left out: upright ones (error bars) and, among many, the mean of the others
+    (of all their points: single ones, too, that belong to incomplete objects).
     """
-    drawn: list[list[float]] = []
+    every: list[list[tuple[Any, float]]] = []
     for lines in axes:
         for line in lines:
             pairs = [
-                (x, y)
+                (x, float(y))
                 for x, y in zip(line["x"], line["y"], strict=False)
                 if isinstance(y, (int, float)) and not isinstance(y, bool)
             ]
-            if len(pairs) < 2:
-                continue
-            if len({x for x, _ in pairs}) == 1:
+            if len(pairs) > 1 and len({x for x, _ in pairs}) == 1:
                 continue
             if all(isinstance(x, (int, float)) for x, _ in pairs):
                 pairs.sort()
-            drawn.append([float(y) for _, y in pairs])
-    if len(drawn) > 3 and len({len(heights) for heights in drawn}) == 1:
-        drawn = [h for i, h in enumerate(drawn) if not _is_mean(h, drawn[:i] + drawn[i + 1 :])]
-    drawn.sort(key=lambda heights: [round(h, 6) for h in heights])
+            every.append(pairs)
+    drawn = [line for line in every if len(line) > 1]
+    if len(drawn) > 3:
+        drawn = [line for line in drawn if not _is_mean(line, every)]
+    heights = sorted(
+        ([y for _, y in line] for line in drawn), key=lambda hs: [round(h, 6) for h in hs]
+    )
     return {
-        f"line {i + 1}, point {j + 1}": h for i, hs in enumerate(drawn) for j, h in enumerate(hs)
+        f"line {i + 1}, point {j + 1}": h for i, hs in enumerate(heights) for j, h in enumerate(hs)
     }
 
 
-def _is_mean(heights: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
-    means = [sum(column) / len(others) for column in zip(*others, strict=True)]
-    return all(
-        abs(h - mean) < 1e-9 * (1 + abs(mean)) for h, mean in zip(heights, means, strict=True)
-    )
+def _is_mean(
+    line: Sequence[tuple[Any, float]], every: Sequence[Sequence[tuple[Any, float]]]
+) -> bool:
+    """Whether a line is, all along, the mean of three or more others."""
+    others = [dict(other) for other in every if other is not line]
+    for x, y in line:
+        at = [other[x] for other in others if x in other]
+        if len(at) < 3 or abs(y - sum(at) / len(at)) > 1e-9 * (1 + abs(y)):
+            return False
+    return True
 
 
 @dataclass(frozen=True)
