@@ -242,12 +242,14 @@ def likelihood(m: MixedModel | None = None) -> Explorer:
     step = 0.01 if end <= 5 else 0.05
     thetas = np.linspace(0, end, 121)
 
+    starts = {reml: likelihood_at(readings, 0.0, reml) for reml in (True, False)}
+
     def answer(theta: float, by: str) -> Mapping[str, Any]:
         return likelihood_at(readings, theta, by == "REML")
 
     def words(at: Answer) -> str:
         spread = float(at["deviations"] @ at["deviations"])
-        start = likelihood_at(readings, 0.0, at["reml"])
+        start = starts[at["reml"]]
         grown = {part: signed(at[part] - start[part]) for part in _PARTS}
         kept = np.sqrt(float(at["blups"] @ at["blups"]) / spread) if spread > 0 else 0.0
         return (

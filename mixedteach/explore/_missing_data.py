@@ -68,6 +68,12 @@ def after_losing(hplc: int = 0, nir: int = 0, pattern: str = BY_CHANCE) -> dict[
 
 
 @cache
+def _answer(hplc: int, nir: int, pattern: str) -> dict[str, Any]:
+    """Answer the controls; each of their few states is fitted once."""
+    return after_losing(hplc, nir, pattern)
+
+
+@cache
 def _tablets() -> pd.DataFrame:
     return load_tablets_missing(wide=True).set_index("tablet").astype(float)
 
@@ -103,19 +109,19 @@ def _fixed(readings: pd.DataFrame) -> dict[str, float]:
 
 
 def _mixed(readings: pd.DataFrame) -> dict[str, float]:
-    wide = readings[["nir", "hplc"]]
-    n = len(wide)
+    content = readings[["nir", "hplc"]].to_numpy()
+    row, method = np.nonzero(np.isfinite(content))
     long = pd.DataFrame(
         {
-            "tablet": pd.Categorical(np.tile(wide.index, 2)),
-            "method": pd.Categorical(np.repeat(["nir", "hplc"], n), ["nir", "hplc"]),
-            "content": wide.to_numpy().T.ravel(),
+            "tablet": pd.Categorical.from_codes(row, readings.index),
+            "method": pd.Categorical.from_codes(method, ["nir", "hplc"]),
+            "content": content[row, method],
         }
     )
-    m = lmer("content ~ method + (1|tablet)", long.dropna())
-    row = m.coefficients().loc["method[hplc]"]
-    tablets = int(wide.notna().any(axis=1).sum())
-    return _interval(float(row["estimate"]), float(row["SE"]), float(row["df"]), tablets)
+    m = lmer("content ~ method + (1|tablet)", long)
+    line = m.coefficients().loc["method[hplc]"]
+    tablets = len(np.unique(row))
+    return _interval(float(line["estimate"]), float(line["SE"]), float(line["df"]), tablets)
 
 
 def _interval(estimate: float, se: float, df: float, tablets: int) -> dict[str, float]:
@@ -188,9 +194,9 @@ class MissingPicture(Picture):
         """Move readings and intervals."""
         readings = answer["readings"]
         x = np.arange(len(readings))
-        for name, dots in self.dots.items():
-            dots.set_data(x + AT[name], readings[name])
         ends = readings[["nir", "hplc"]].to_numpy()
+        for column, (name, dots) in zip(ends.T, self.dots.items(), strict=True):
+            dots.set_data(x + AT[name], column)
         gap = np.full((len(x), 1), np.nan)  # one line with gaps is drawn faster than many
         self.pairs.set_data(
             (x[:, None] + np.array([-ASIDE, ASIDE, ASIDE])).ravel(), np.hstack([ends, gap]).ravel()
@@ -241,7 +247,7 @@ def missing_data() -> Explorer:
             "nir": Slider("NIR readings lost", 0, MOST_NIR, 1, 0),
             "pattern": Choice("Lost first", PATTERNS, BY_CHANCE),
         },
-        answer=after_losing,
+        answer=_answer,
         picture=MissingPicture,
         words=_words,
         size=(10.0, 4.2),
