@@ -137,6 +137,8 @@ def test_the_row_of_our_own_table_is_an_answer(strata) -> None:
         ({"p": 0.0955, "df": 278}, "strata_missing"),  # lmer(h ~ width + (1|plank))
         ({"p": 0.0001, "df": 228}, "blocks_fixed"),  # aov(h ~ width*depth + plank*width)
         ({"p": 0.2928}, "z_for_t"),  # emmeans with asymptotic df
+        ({"p": 0.2928, "df": np.inf}, "z_for_t"),
+        ((0.2928, float("inf")), "z_for_t"),
         ({"p": 0.1429, "df": 38}, "unadjusted"),
         ({"p": 0.4288, "df": 38}, "bonferroni"),
         ({"p": 0.1629, "df": 198}, "unpaired"),  # t.test of the readings
@@ -334,6 +336,8 @@ def test_a_fitted_model_is_a_formula_too(strata) -> None:
     assert mt.check("planks.model_formula", "humidity ~ (1|plank").status == "unreadable"
     assert mt.check("planks.model_formula", "__import__('os').getcwd()").status == "unreadable"
     assert mt.check("planks.model_formula", 5).status == "unreadable"
+    half = mt.check("planks.model_formula", "humidity ~ width*depth + (1|plank)")
+    assert (half.mistake, half.share) == ("strata_missing", 0)  # points are for the whole formula
     assert FormulaText(()).read(plain("y ~ x")) == {"fixed": "y ~ 1 + x", "random": "none"}
 
 

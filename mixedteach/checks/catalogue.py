@@ -95,10 +95,8 @@ MISTAKES: dict[str, str] = {
     "other_df": "these degrees of freedom are those of another method than the one asked for",
     "wrong_denominator": "the F test has another denominator here",
     "one_sided": "this is the one-sided p; the two-sided is asked",
-    "two_sided": "this is the two-sided p",
     "unadjusted": "this p is not adjusted for the number of comparisons",
     "bonferroni": "this p is adjusted by Bonferroni's method; Tukey's is asked",
-    "tukey_for_single": "this p is adjusted for all pairs; one planned comparison is asked",
     "type3_treatment": "this is the marginal test under treatment coding: it tests the factor at "
     "the reference level of the other factor, not on average",
     "type1_order": "this is the sequential (type I) test: it depends on the order of the terms",
@@ -109,7 +107,6 @@ MISTAKES: dict[str, str] = {
     "one_level": "this holds at one level of another factor; the average over its levels is asked",
     "tests_zero": "this tests whether the true value is zero; another value is asked",
     "halved_p": "p was halved; that is for a single variance tested against zero",
-    "not_halved": "p was not halved: a variance cannot be negative, so only one side counts",
     # -- likelihood --
     "ml_for_reml": "this is the estimate by ML, which is too small in small samples; REML is asked",
     "reml_for_ml": "this is the estimate by REML; ML is asked",

@@ -54,6 +54,8 @@ def judge(name: str, kind: Kind, ways: Iterable[Way], answer: Plain) -> Verdict:
     if all(correct.values()) and not extra:
         message = f"right. {target.says}".strip()
         return Verdict(name, True, None, message, "right", correct)
+    if kind.indivisible:
+        correct = dict.fromkeys(correct, False)
     found = recognised(kind, [target, *rest], parts)
     status = "partly" if any(correct.values()) else "wrong"
     if found:
@@ -77,10 +79,12 @@ def recognised(kind: Kind, ways: Sequence[Way], parts: Parts) -> list[Way]:
     """Return the mistakes that give this answer, in all parts that answer and mistake share.
 
     Where several do, those that agree in the most parts are returned; where none does, those that
-    agree in a part that tells them from the right answer.
+    agree in most, and at least half, of the parts that tell them from the right answer. (Of many
+    numbers that are merely rounded, one or two meet a mistake's by accident.)
     """
     target = ways[0].parts
-    fitting: list[tuple[int, Way]] = []
+    whole: list[tuple[int, Way]] = []
+    partly: list[tuple[float, Way]] = []  # p of one analysis with the df of another, say
     for way in ways[1:]:
         shared = [part for part in way.parts if part in parts]
         telling = [
@@ -88,10 +92,12 @@ def recognised(kind: Kind, ways: Sequence[Way], parts: Parts) -> list[Way]:
             for part in shared
             if part not in target or kind.away(part, way.parts[part], target[part]) > 1
         ]
-        if telling and all(kind.away(part, parts[part], way.parts[part]) <= 1 for part in shared):
-            fitting.append((len(shared), way))
-        elif any(kind.away(part, parts[part], way.parts[part]) <= 1 for part in telling):
-            fitting.append((0, way))  # p of one analysis with the df of another, say
+        meeting = {part for part in shared if kind.away(part, parts[part], way.parts[part]) <= 1}
+        if telling and len(meeting) == len(shared):
+            whole.append((len(shared), way))
+        elif not kind.whole and 2 * len(meeting.intersection(telling)) >= len(telling) > 0:
+            partly.append((len(meeting.intersection(telling)) / len(telling), way))
+    fitting = whole or partly
     most = max((count for count, _ in fitting), default=0)
     return [way for count, way in fitting if count == most]
 
@@ -151,7 +157,7 @@ def _names(parts: Sequence[str]) -> str:
 
 
 def _is_rounded(value: object, target: object) -> bool:
-    if isinstance(value, str) or isinstance(target, str):
+    if isinstance(value, str) or isinstance(target, str) or math.isinf(float(value)):
         return False
     return any(abs(float(value) - round(float(target), k)) < 1e-12 for k in range(6))
 
@@ -160,6 +166,8 @@ def _how_far(value: object, target: object) -> str:
     if isinstance(value, str) or isinstance(target, str):
         return ""
     value, target = float(value), float(target)
+    if math.isinf(value):
+        return ": it should be finite"
     if target == 0 or value == 0 or value * target < 0:
         return ": even the sign or the size is another" if target else ""
     ratio = value / target

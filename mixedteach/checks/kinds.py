@@ -7,6 +7,7 @@ dictionaries, too; :mod:`mixedteach.checks.judge` compares them part by part.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,9 +60,10 @@ def _numeric(item: Any) -> float | None:
         if re.fullmatch(r"[+-]?\d*,\d+", text):  # a decimal comma
             text = text.replace(",", ".")
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
             return None
+        return None if math.isnan(number) else number
     if isinstance(item, dict) and item.get("kind") in ("number", "text"):
         return _numeric(item.get("value"))
     if isinstance(item, dict) and item.get("kind") == "list" and len(item["items"]) == 1:
@@ -80,6 +82,10 @@ class Kind:
 
     #: Parts that a grader judges, not a program.
     by_hand = False
+    #: Whether a part alone says nothing, so that a mistake must agree in all parts.
+    whole = False
+    #: Whether points are for all parts together only.
+    indivisible = False
 
     def read(self, answer: Plain) -> Parts:
         """Return the parts found in an answer; some may be missing.
@@ -338,6 +344,12 @@ class ByLevel(Kind):
             key = self._key(label)
             if key:
                 self._put(found, key, self._values(item))
+            elif isinstance(item, dict) and item.get("kind") == "dict":
+                # a level of one factor, and in it those of the other
+                for inner, value in zip(item["keys"], item["items"], strict=True):
+                    key = self._key([label, inner])
+                    if key:
+                        self._put(found, key, self._values(value))
         if found:
             return found
         # column -> values, as for DataFrame(...)
@@ -365,8 +377,12 @@ class ByLevel(Kind):
         return {}
 
     def _from_table(self, answer: Plain) -> Parts:
-        """Try every way to name the rows, and the wide form; keep what finds most."""
-        found = [self._long(answer, labels, used) for labels, used in _row_names(answer)]
+        """Try every way to name the rows, upright or lying; and the wide form; keep the richest."""
+        found = [
+            self._long(table, labels, used)
+            for table in (answer, _turned(answer))
+            for labels, used in _row_names(table)
+        ]
         return max([*found, self._wide(answer)], key=len)
 
     def _long(self, answer: Plain, labels: Sequence[Any], used: Sequence[int]) -> Parts:
@@ -437,6 +453,12 @@ def _plain_label(label: Any) -> Any:
     return "" if label is None else str(label)
 
 
+def _turned(table: Plain) -> Plain:
+    """Return a table with rows for columns."""
+    rows = [list(column) for column in zip(*table["rows"], strict=True)]
+    return {**table, "columns": table["index"], "index": table["columns"], "rows": rows}
+
+
 def _column(item: Any) -> list[Any] | None:
     if isinstance(item, dict) and item.get("kind") == "list":
         return [entry.get("value") for entry in item["items"]]
@@ -486,6 +508,8 @@ class Model(Kind):
 
     variances: int
     relative: float = 0.002  # of a variance: programs stop their search early
+    whole = True  # many models have so many rows, or so many coefficients
+    indivisible = True
 
     def names(self) -> list[str]:
         random = [f"variance {i + 1}" for i in range(self.variances)]
@@ -533,6 +557,7 @@ class FormulaText(Kind):
     """
 
     factors: Sequence[str] = field(default=())
+    indivisible = True
 
     def names(self) -> list[str]:
         return ["fixed", "random"]
@@ -544,6 +569,9 @@ class FormulaText(Kind):
         from mixedteach.errors import MixedTeachError
 
         text = answer.get("formula" if answer["kind"] == "model" else "value")
+        if answer["kind"] == "model" and answer["variances"] and "|" not in str(text):
+            # statsmodels keeps the groups elsewhere
+            raise Unreadable(f"The model's formula lacks its groups. Give {self.expects()}.")
         if not isinstance(text, str) or not text.strip() or len(text) > 1000:
             raise Unreadable(f"Your answer is {_described(answer)}. Give {self.expects()}.")
         try:
@@ -571,6 +599,8 @@ def formula_parts(text: str, factors: Sequence[str] = ()) -> Parts:
 
     bars = sorted(f"({part(bar.effects)} | {':'.join(sorted(bar.group))})" for bar in formula.bars)
     fixed = f"{formula.response_name} ~ {part(formula.fixed)}"
+    if any(len(term) == 1 and spelled(term) in factors for term in formula.fixed.terms):
+        fixed = fixed.replace(" ~ 0 + ", " ~ 1 + ")  # a mean for each level, either way
     return {"fixed": fixed, "random": " + ".join(bars) or "none"}
 
 
@@ -585,6 +615,8 @@ class Picture(Kind):
     lines: int
     points: int
     decimals: float
+    whole = True  # single points of different pictures often coincide
+    indivisible = True
 
     def names(self) -> list[str]:
         return [

@@ -11,7 +11,7 @@ Every result is a dictionary with a ``kind``:
 kind       holds
 =========  ============================================================================
 nothing    (``None`` or ``...``: not attempted yet)
-number     ``value``; ``None`` for a number that is not finite
+number     ``value``; ``None`` for nan, ``"inf"`` or ``"-inf"`` for infinite numbers
 word       ``value``: True or False
 text       ``value``
 list       ``items``, each plain
@@ -95,16 +95,16 @@ def _plain(value: object, depth: int) -> Plain:
 
 def _number(value: Any) -> Plain:
     number = float(value)
-    if not math.isfinite(number):
+    if math.isnan(number):
         return {"kind": "number", "value": None}
-    return {"kind": "number", "value": number}
+    # JSON has no infinite numbers, and df may be infinite
+    return {"kind": "number", "value": str(number) if math.isinf(number) else number}
 
 
 def _cell(value: Any) -> Any:
     """Return one entry of a table: a number, None, or text."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
-        return number if math.isfinite(number) else None
+        return _number(value)["value"]
     if value is None or (type(value).__module__.startswith("pandas") and value != value):
         return None
     return str(value)[:200]

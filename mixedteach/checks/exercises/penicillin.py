@@ -115,7 +115,9 @@ def _variances(model: MixedModel) -> tuple[float, float]:
 
 def _lines(rows: Sequence[Sequence[float]]) -> dict[str, float]:
     ordered = sorted([list(map(float, row)) for row in rows])
-    return {f"line {i + 1}, point {j + 1}": v for i, r in enumerate(ordered) for j, v in enumerate(r)}
+    return {
+        f"line {i + 1}, point {j + 1}": v for i, r in enumerate(ordered) for j, v in enumerate(r)
+    }
 
 
 @penicillin.question(
@@ -166,6 +168,10 @@ def model_formula(fits: Fits) -> Iterator[Way]:
 
     yield right(parts("sample + (1|plate)"), says="Six means, and one variance for all plates.")
     yield mistake("blocks_fixed", parts("sample + plate"), says="The objects are plates.")
+    yield mistake(
+        "blocks_fixed", parts("sample*plate"),
+        says="And with a mean for each sample on each plate nothing is left for the error.",
+    )  # fmt: skip
     yield mistake("blocks_ignored", parts("sample"), says="The objects are plates.")
     yield mistake(
         "roles_exchanged", parts("plate + (1|sample)"),
@@ -220,7 +226,7 @@ def _same_plate(plate: float, residual: float, **other: float) -> dict[str, floa
     hints=[
         "All four come from the table of variance components, by REML.",
         "Two readings of one plate share its u_j, and nothing else.",
-        "Lesson 3, 'One change, and what follows from it' and 'Where does the variation come from?'",
+        "Lesson 3, 'One change, and what follows from it', 'Where does the variation come from?'",
     ],
 )
 def same_plate(fits: Fits) -> Iterator[Way]:
@@ -258,7 +264,7 @@ def same_plate(fits: Fits) -> Iterator[Way]:
         says="Without sample in the fixed part the differences of samples count as error.",
     )  # fmt: skip
     yield mistake(
-        "fixed_as_random", _same_plate(plate, residual, correlation=float(fits.crossed.icc["plate"])),
+        "fixed_as_random", _same_plate(plate, residual, correlation=fits.crossed.icc["plate"]),
         says="The variance of samples is in this total.",
     )  # fmt: skip
     of_means = float(fits.plate_means.var())
@@ -285,12 +291,12 @@ def same_plate(fits: Fits) -> Iterator[Way]:
 
 
 @penicillin.question(
-    f"The BLUP of plate {PLATE} (its deviation from the common mean), and the share that is kept of "
-    "its own mean's deviation",
+    f"The BLUP of plate {PLATE} (its deviation from the common mean), and the share that is kept "
+    "of its own mean's deviation",
     Numbers({"blup": 0.00051, "kept": 0.00051}),
     hints=[
         "A plate's own mean lies too far out: part of its deviation is error.",
-        "m.random_effects_table() has the BLUPs; the share depends on how many readings a plate has.",
+        "m.random_effects_table() has the BLUPs; the share depends on the readings a plate has.",
         "Lesson 3, 'Fit, continued: the tablets themselves' and 'By hand: tablet 8'.",
     ],
 )
@@ -316,9 +322,7 @@ def plate_m(fits: Fits) -> Iterator[Way]:
     yield mistake("level_for_deviation", blup=common + blup(fits.mixed), kept=share)
     once = kept(fits.mixed, 1)
     yield mistake("shrunk_too_much", blup=once * far, kept=once)
-    yield mistake(
-        "shrunk_too_much", blup=blup(fits.mixed), kept=once, says="It is the ICC."
-    )
+    yield mistake("shrunk_too_much", blup=blup(fits.mixed), kept=once, says="It is the ICC.")
     many = kept(fits.mixed, PLATES)
     yield mistake(
         "wrong_n", blup=many * far, kept=many,
@@ -332,7 +336,7 @@ def plate_m(fits: Fits) -> Iterator[Way]:
     yield mistake(
         "sd_for_variance", blup=by_sd * far, kept=by_sd, says="The formula takes variances."
     )
-    yield mistake("ml_for_reml", blup=blup(fits.by_ml), kept=kept(fits.by_ml, n))
+    # No "ml_for_reml": in balanced data ML makes both variances smaller by the same factor.
     yield mistake(
         "term_missing", blup=blup(fits.no_samples), kept=kept(fits.no_samples, n),
         says="Without sample in the fixed part the differences of samples count as error.",
@@ -362,7 +366,7 @@ def _means(table: pd.DataFrame, **other: float) -> dict[str, float]:
 
 
 @penicillin.question(
-    "The mean of each sample, with its SE for plates of this kind in general, and Satterthwaite's df",
+    "The mean of each sample, its SE for plates of this kind in general, and Satterthwaite's df",
     ByLevel(SAMPLES, {"mean": 0.0051, "SE": 0.00051, "df": 0.051}),
     hints=[
         "With new plates two things would be new: the plates and the errors of reading.",
@@ -432,9 +436,7 @@ def f_sample(fits: Fits) -> Iterator[Way]:
     )
     ignored = fits.no_plates
     yield mistake("blocks_ignored", row(ignored.anova(), den_df=ignored.df_resid))
-    yield mistake(
-        "wrong_row", row(classical, "plate", den_df=rest), says="It is the F of plates."
-    )
+    yield mistake("wrong_row", row(classical, "plate", den_df=rest), says="It is the F of plates.")
     yield mistake("residual_df", row(table, den_df=ignored.df_resid))
     yield mistake("chi2_for_f", F=table.loc["sample", "F"] * 5, num_df=5)
     yield mistake("covariate_for_factor", row(fits.as_number.anova()))
@@ -481,8 +483,8 @@ penicillin.sentences(
     "Two to four sentences: how far plates and readings vary, and what one plate is good for",
     Sentences(
         (
-            "gives both standard deviations (or variances) with their unit, and says which is which "
-            "(1 point)",
+            "gives both standard deviations (or variances) with their unit, and says which is "
+            "which (1 point)",
             "says what follows for use: compare samples on the same plate, or read a sample on "
             "several plates, because a plate shifts all its readings alike (1 point)",
         ),

@@ -42,10 +42,16 @@ def _two_days(study: pd.DataFrame, days: dict[int, str]) -> pd.DataFrame:
 
 
 def simulate(sleep: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Return two readings of 18 other people, with the same variances and correlation."""
+    """Return two readings of 18 other people, with variances and a correlation like these.
+
+    The mean change is put one to two standard errors above 60 ms: further away, every p of
+    question 5 would be nearly zero, right or wrong.
+    """
     wide = Fits(sleep).wide
-    means = wide.mean().to_numpy() + rng.normal(0, 5, 2)
-    drawn = rng.multivariate_normal(means, wide.cov().to_numpy(), len(wide))
+    drawn = rng.multivariate_normal(wide.mean().to_numpy(), wide.cov().to_numpy(), len(wide))
+    change = drawn[:, 1] - drawn[:, 0]
+    aim = LIMIT + rng.uniform(1, 2.2) * change.std(ddof=1) / len(wide) ** 0.5
+    drawn[:, 1] += aim - change.mean()
     new = pd.DataFrame(drawn.round(4), index=wide.index, columns=wide.columns)
     values = [new.loc[who, day] for who, day in zip(sleep["Subject"], sleep["day"], strict=True)]
     return sleep.assign(Reaction=values)
@@ -116,11 +122,9 @@ class Fits:
 
 def _lines(heights: Iterable[Iterable[float]]) -> Parts:
     """Return the parts of a picture with these lines."""
-    lines = []
-    for line in heights:
-        values = [float(value) for value in line]
-        lines.append({"label": "", "x": list(range(len(values))), "y": values})
-    return picture_parts([lines])
+    return picture_parts(
+        [[{"x": range(len(line)), "y": [float(y) for y in line]} for line in map(list, heights)]]
+    )
 
 
 _SUBJECTS = tuple(load_sleepstudy()["Subject"].cat.categories)
@@ -195,7 +199,7 @@ def lines(fits: Fits) -> Iterator[Way]:
 
 @sleep.question(
     "The mean difference, day 9 minus day 2, its standard error, and the df of its t-test.",
-    Numbers({"estimate": 0.0101, "SE": 0.0101, "df": 0.051}),
+    Numbers({"estimate": 0.0501, "SE": 0.0201, "df": 0.051}),
     hints=[
         "How many independent pieces of information are there about the change: 36, or fewer?",
         "d_j = mu + e_j: the model holds differences only. SE = sd(d) / sqrt(number of d).",
@@ -283,7 +287,7 @@ def difference(fits: Fits) -> Iterator[Way]:
 
 @sleep.question(
     "The 95% confidence interval of the mean difference, day 9 minus day 2.",
-    Numbers({"lower": 0.0201, "upper": 0.0201}),
+    Numbers({"lower": 0.0501, "upper": 0.0501}),
     hints=[
         "Which standard error, and which quantile of t?",
         "mean -+ t * SE. t belongs to the df of question 3; mt.paired_t_test prints the limits.",
@@ -300,7 +304,7 @@ def interval(fits: Fits) -> Iterator[Way]:
     def t(df: float) -> float:
         return float(t_quantile(0.975, df))
 
-    # Left out: mean -+ 2 SE and t on 18 df lie too close to other ways to be told apart in all data.
+    # Left out: mean -+ 2 SE, and t on 18 df: other data than these would not tell them apart.
     two = float(fits.two_sample.bse.iloc[1])
     yield right(around(se, t(n - 1)))
     yield mistake("unpaired", around(two, t(fits.two_sample.df_resid)))
@@ -311,7 +315,9 @@ def interval(fits: Fits) -> Iterator[Way]:
     )
     yield mistake("sign_turned", around(se, t(n - 1), -mean), says="Day 9 minus day 2 is asked.")
     yield mistake(
-        "z_for_t", around(se, t(np.inf)), says="(The interval by 1.96 standard errors is too short.)"
+        "z_for_t",
+        around(se, t(np.inf)),
+        says="(The interval by 1.96 standard errors is too short.)",
     )
     yield mistake("residual_df", around(se, t(fits.two_sample.df_resid)))
     yield mistake(
@@ -319,7 +325,19 @@ def interval(fits: Fits) -> Iterator[Way]:
         around(d.std(), t(n - 1)),
         says="So wide a band holds the change of one person; the mean is asked.",
     )
+    limits = around(se, t(n - 1))
+    yield mistake(
+        "adjacent_cell",
+        lower=limits["upper"],
+        upper=limits["lower"],
+        says="lower and upper are exchanged.",
+    )
     yield mistake("plus_minus_se", around(se, 1))
+    yield mistake(
+        "rounded_early",
+        around(round(se), t(n - 1), round(mean)),
+        says="(Mean and standard error were rounded to whole ms.)",
+    )
     yield mistake("interval_90", around(se, float(t_quantile(0.95, n - 1))))
     yield mistake(
         "se_of_mean", around(fits.after.sem(), t(n - 1)), says="It is that of the mean of day 9."
@@ -330,7 +348,9 @@ def interval(fits: Fits) -> Iterator[Way]:
         says="Two readings of a person make one difference.",
     )
     yield mistake(
-        "covariate_for_factor", around(se / 7, t(n - 1), mean / 7), says="This is the change per day."
+        "covariate_for_factor",
+        around(se / 7, t(n - 1), mean / 7),
+        says="This is the change per day.",
     )
     if fits.from_day_0 is not None:
         other = fits.from_day_0.change
@@ -442,7 +462,7 @@ def factors(fits: Fits) -> Iterator[Way]:
     yield mistake(
         "wrong_choice",
         "day random, Subject fixed",
-        says="A repetition would take other people, but again a baseline and a seventh short night.",
+        says="A repetition would take other people, but the same two days.",
     )
     yield mistake(
         "wrong_choice",

@@ -1,0 +1,530 @@
+"""Exercise 6: the split plot of oats, with some sub-plots lost.
+
+The trial lost none. Eight yields are taken out here: four of Victory, at low amounts of nitrogen,
+so that its plain mean is too high; three of Golden.rain, at high ones; one of Marvellous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from mixedteach.checks.kinds import (
+    ByLevel,
+    FormulaText,
+    Numbers,
+    Parts,
+    Picture,
+    Sentences,
+    Word,
+    formula_parts,
+)
+from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.classical import LinearModel, TukeyHSD, lm
+from mixedteach.datasets import load_oats
+from mixedteach.model import MixedModel, lmer
+
+FACTORS = ("block", "variety", "nitrogen")
+VARIETIES = ("Golden.rain", "Marvellous", "Victory")
+LOST = (
+    ("I", "Golden.rain", "0.6cwt"),
+    ("II", "Victory", "0.0cwt"),
+    ("II", "Victory", "0.2cwt"),
+    ("III", "Victory", "0.0cwt"),
+    ("IV", "Golden.rain", "0.4cwt"),
+    ("IV", "Golden.rain", "0.6cwt"),
+    ("V", "Victory", "0.0cwt"),
+    ("VI", "Marvellous", "0.2cwt"),
+)
+TREATMENTS = "variety*nitrogen"
+STRATA = "(1|block/variety)"
+NO_WHOLE_PLOTS = "The object here is the block; its whole plots are not in the model."
+
+
+def load() -> pd.DataFrame:
+    """Return the oats with the yields of eight sub-plots missing."""
+    oats = load_oats()
+    cells = pd.MultiIndex.from_frame(oats[list(FACTORS)].astype(str))
+    oats["yield"] = oats["yield"].astype(float).mask(cells.isin(LOST))
+    note = f"The yields of {len(LOST)} sub-plots are left out for the exercise."
+    oats.attrs.update(load_oats().attrs, note=note)
+    return oats
+
+
+class Fits:
+    """The models of the exercise, each fitted when it is first asked for."""
+
+    def __init__(self, oats: pd.DataFrame) -> None:
+        self.data = oats
+
+    def mixed(self, formula: str, data: pd.DataFrame | None = None) -> MixedModel:
+        """Fit a model of the yields; by default to all of them."""
+        return lmer(f"yield ~ {formula}", self.data if data is None else data)
+
+    @cached_property
+    def strata(self) -> MixedModel:
+        """The model that the design asks for."""
+        return self.mixed(f"{TREATMENTS} + {STRATA}")
+
+    @cached_property
+    def blocks_only(self) -> MixedModel:
+        """The whole plots are forgotten."""
+        return self.mixed(f"{TREATMENTS} + (1|block)")
+
+    @cached_property
+    def no_blocks(self) -> MixedModel:
+        """The blocks are forgotten."""
+        return self.mixed(f"{TREATMENTS} + (1|block:variety)")
+
+    @cached_property
+    def blocks_fixed(self) -> MixedModel:
+        """These six blocks, not blocks in general."""
+        return self.mixed(f"block + {TREATMENTS} + (1|block:variety)")
+
+    @cached_property
+    def parallel(self) -> MixedModel:
+        """No interaction."""
+        return self.mixed(f"variety + nitrogen + {STRATA}")
+
+    @cached_property
+    def line(self) -> MixedModel:
+        """Nitrogen as a number of hundredweight."""
+        amount = self.data["nitrogen"].astype(str).str.removesuffix("cwt").astype(float)
+        return self.mixed(f"{TREATMENTS} + {STRATA}", self.data.assign(nitrogen=amount))
+
+    @cached_property
+    def whole(self) -> MixedModel:
+        """Only the whole plots that lost nothing."""
+        data = self.data
+        whole = data.groupby(["block", "variety"], observed=True)["yield"].transform("count") == 4
+        return self.mixed(f"{TREATMENTS} + {STRATA}", data[whole])
+
+    @cached_property
+    def zeros(self) -> MixedModel:
+        """What was lost counted as no yield."""
+        return self.mixed(f"{TREATMENTS} + {STRATA}", self.data.fillna({"yield": 0}))
+
+    @cached_property
+    def independent(self) -> LinearModel:
+        """All readings independent."""
+        return lm(f"yield ~ {TREATMENTS}", self.data)
+
+    @cached_property
+    def fixed(self) -> LinearModel:
+        """The ordinary analysis of variance with blocks."""
+        return lm(f"yield ~ block + {TREATMENTS}", self.data)
+
+    @cached_property
+    def plot_means(self) -> LinearModel:
+        """The blocked analysis of variance of the plain means of whole plots."""
+        means = self.data.groupby(["block", "variety"], observed=True)["yield"].mean()
+        return lm("yield ~ block + variety", means.reset_index())
+
+    @cached_property
+    def by_ml(self) -> MixedModel:
+        """The right model, estimated by ML."""
+        return self.strata.by_ml()
+
+
+def simulate(oats: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Return another trial: new land, new yields; the same losses, in blocks drawn anew.
+
+    The yields at 0.6cwt are then shifted so that the last step is about as doubtful as in the
+    original: a p near zero would be the same number, to three decimals, by every method.
+    """
+    model = Fits(oats).strata
+    variances = model.variance_components["variance"].to_numpy()
+    sd = np.sqrt(variances * rng.uniform(0.8, 1.25, 3))
+    block, variety, nitrogen = (oats[name].cat.codes.to_numpy() for name in FACTORS)
+    values = (
+        model.predict(oats, random=False).to_numpy()  # of the lost sub-plots as well
+        + rng.normal(0, sd[0], 6)[block]
+        + rng.normal(0, sd[1], (6, 3))[block, variety]
+        + rng.normal(0, sd[2], len(oats))
+        + rng.normal(0, 4, 3)[variety]
+    )
+    lost = oats["yield"].isna().to_numpy().reshape(6, 12)[rng.permutation(6)].ravel()
+    drawn = oats.assign(**{"yield": values}).mask(lost[:, None] & (oats.columns == "yield"))
+    step = Fits(drawn).strata.emmeans("nitrogen").pairs().iloc[5]  # 0.4cwt - 0.6cwt
+    values = values + (nitrogen == 3) * (step["estimate"] + rng.uniform(1.9, 2.5) * step["SE"])
+    other = oats.copy()
+    other["yield"] = pd.Series(values.round(), oats.index).mask(lost)
+    return other
+
+
+oats = Exercise("oats", lesson="06_nested_oats", data=load, work=Fits, simulate=simulate)
+
+# -- look ------------------------------------------------------------------------------------------
+
+
+def _sorted(means: pd.DataFrame) -> Parts:
+    """Return the parts of a picture with a line for each row of a table of means."""
+    rows = sorted(means.to_numpy().tolist(), key=lambda row: [round(v, 6) for v in row])
+    return {f"line {i + 1}, point {j + 1}": v for i, r in enumerate(rows) for j, v in enumerate(r)}
+
+
+def _lines(data: pd.DataFrame, x: str, trace: str) -> Parts:
+    return _sorted(data.groupby([trace, x], observed=True)["yield"].mean().unstack())
+
+
+@oats.question(
+    "The mean yield (of the sub-plots that are left) by nitrogen, one line a variety",
+    Picture(3, 4, decimals=0.06),
+    hints=[
+        "Nitrogen is along the axis; the means are over the blocks.",
+        "mt.plot.interaction(data, x=..., trace=..., response=...) draws such lines.",
+        "Lesson 6, 'Nitrogen and variety'.",
+    ],
+)
+def profiles(fits: Fits) -> Iterator[Way]:
+    data = fits.data
+    yield right(_lines(data, "nitrogen", "variety"))
+    yield mistake("axes_exchanged", _lines(data, "variety", "nitrogen"))
+    yield mistake("missing_as_zero", _lines(data.fillna({"yield": 0}), "nitrogen", "variety"))
+    yield mistake(
+        "wrong_average", _lines(data, "nitrogen", "block"),
+        says="It has a line for each block, and averages over the varieties.",
+    )  # fmt: skip
+    yield mistake(
+        "wrong_average", _lines(data.assign(all="all"), "nitrogen", "all"),
+        says="It averages over the varieties; each should have a line.",
+    )  # fmt: skip
+    model = fits.strata.emmeans(["variety", "nitrogen"])
+    table = pd.DataFrame(model).pivot(index="variety", columns="nitrogen", values="emmean")
+    yield mistake("model_means", _sorted(table))
+
+
+# -- the design ------------------------------------------------------------------------------------
+
+
+@oats.question(
+    "To which pieces of land were the varieties drawn by lot?",
+    Word({
+        "blocks": ("block",),
+        "whole plots": ("whole plot", "block:variety", "plots", "strips", "strip"),
+        "sub-plots": ("sub-plot", "subplots", "subplot"),
+    }),
+    hints=[
+        "Which is the smallest piece of land that has one variety on all of it?",
+        "Where two varieties could have been exchanged by the lot, there is the unit of variety.",
+        "Lesson 6, 'A question and data' and 'Crossed or nested?'",
+    ],
+)  # fmt: skip
+def unit_of_variety(fits: Fits) -> Iterator[Way]:
+    yield right("whole plots", says="So there are 18 units for varieties, however they are cut.")
+    yield mistake("wrong_choice", "blocks", says="Every block holds all three varieties.")
+    yield mistake(
+        "pseudoreplication", "sub-plots", says="Four neighbouring sub-plots share one variety."
+    )
+
+
+@oats.question(
+    "The formula of the mixed model that the design asks for, with the interaction",
+    FormulaText(FACTORS),
+    hints=[
+        "Fixed: what was chosen for its own sake. Random: the pieces of land of both sizes.",
+        "A whole plot is a variety within a block.",
+        "Lesson 6, 'Fit: whole plots within blocks'.",
+    ],
+)
+def split_plot(fits: Fits) -> Iterator[Way]:
+    def parts(text: str) -> Parts:
+        return formula_parts(f"yield ~ {text}", FACTORS)
+
+    yield right(parts(f"{TREATMENTS} + {STRATA}"))
+    yield mistake(
+        "strata_missing", parts(f"{TREATMENTS} + (1|block)"), says="What about the whole plots?"
+    )
+    yield mistake(
+        "term_missing", parts(f"{TREATMENTS} + (1|block:variety)"),
+        says="What do the three whole plots of one block share?",
+    )  # fmt: skip
+    yield mistake("blocks_ignored", parts(TREATMENTS))
+    yield mistake("blocks_fixed", parts(f"block + {TREATMENTS} + (1|block:variety)"))
+    yield mistake("blocks_fixed", parts(f"block + {TREATMENTS}"))
+    yield mistake(
+        "interaction_missing", parts(f"variety + nitrogen + {STRATA}"),
+        says="Whether the gain depends on the variety is asked, too.",
+    )  # fmt: skip
+    yield mistake("term_missing", parts(f"variety + {STRATA}"), says="Nitrogen is missing.")
+    yield mistake(
+        "crossed_as_nested", parts(f"{TREATMENTS} + (1|block) + (1|variety)"),
+        says="(1|variety) has 3 groups, each spread over the field; there are 18 whole plots.",
+    )  # fmt: skip
+    yield mistake(
+        "crossed_as_nested", parts(f"{TREATMENTS} + (1|variety/block)"),
+        says="Whole plots lie in blocks, not blocks in varieties.",
+    )  # fmt: skip
+    yield mistake(
+        "term_extra", parts(f"{TREATMENTS} + (1|block/variety/nitrogen)"),
+        says="block:variety:nitrogen is a sub-plot: that is the residual.",
+    )  # fmt: skip
+    yield mistake(
+        "term_extra", parts(f"{TREATMENTS} + {STRATA} + (1|block:nitrogen)"),
+        says="Nitrogen was drawn anew in each whole plot: block:nitrogen is no piece of land.",
+    )  # fmt: skip
+
+
+# -- tests -----------------------------------------------------------------------------------------
+
+TERMS = ("variety", "nitrogen")
+
+
+def _tests(m: MixedModel | LinearModel, **options: object) -> Parts:
+    table = m.anova(**{"type": 3, **options})
+    return {f"{term}: {part}": table.loc[term, part] for term in TERMS for part in ("F", "den_df")}
+
+
+@oats.question(
+    "Tests of variety and of nitrogen in this model: F and denominator df, type III, Satterthwaite",
+    ByLevel(TERMS, {"F": 0.0051, "den_df": 0.02}),
+    hints=[
+        "Two terms, two errors: variety has fewer denominator df than nitrogen.",
+        "m.anova() gives type III and Satterthwaite's df; give F and den_df of the two rows.",
+        "Lesson 6, 'Each term with its own denominator'.",
+    ],
+)
+def split_tests(fits: Fits) -> Iterator[Way]:
+    found = _tests(fits.strata)
+    yield right(
+        found,
+        says="Lost sub-plots cost df where they belong: 45 for nitrogen became fewer, 10 for "
+        "variety hardly changed.",
+    )
+    yield mistake("strata_missing", _tests(fits.blocks_only), says=NO_WHOLE_PLOTS)
+    yield mistake("blocks_ignored", _tests(fits.independent))
+    yield mistake(
+        "wrong_denominator", _tests(fits.fixed),
+        says="mt.lm compares both terms with one residual, a mixture of two errors.",
+    )  # fmt: skip
+    yield mistake("term_missing", _tests(fits.no_blocks), says="The blocks are missing.")
+    yield mistake("blocks_fixed", _tests(fits.blocks_fixed))
+    yield mistake("interaction_missing", _tests(fits.parallel))
+    yield mistake(
+        "covariate_for_factor", _tests(fits.line),
+        says="F of variety is then that of the lines at no nitrogen.",
+    )  # fmt: skip
+    yield mistake("type3_treatment", _tests(fits.strata, type="marginal"))
+    yield mistake("type1_order", _tests(fits.strata, type=1))
+    yield mistake(
+        "type1_order", _tests(fits.strata, type=1, ddf="containment"),
+        says="nlme's anova(m) prints this, with df by containment.",
+    )  # fmt: skip
+    yield mistake("type2_for_type3", _tests(fits.strata, type=2))
+    yield mistake("other_df", _tests(fits.strata, ddf="kenward-roger"), says="Kenward-Roger's.")
+    yield mistake("other_df", _tests(fits.strata, ddf="containment"), says="Containment's.")
+    residual = {f"{term}: den_df": fits.independent.df_resid for term in TERMS}
+    yield mistake("residual_df", found | residual)
+    chi2 = {f"{term}: F": found[f"{term}: F"] * q for term, q in zip(TERMS, (2, 3), strict=True)}
+    yield mistake("chi2_for_f", chi2, says="F is chi-squared over its df.")
+    yield mistake("complete_cases", _tests(fits.whole))
+    yield mistake("missing_as_zero", _tests(fits.zeros))
+    yield mistake("ml_for_reml", _tests(fits.by_ml))
+    row = fits.strata.anova().loc["variety:nitrogen"]
+    yield mistake(
+        "wrong_row", {f"nitrogen: {part}": row[part] for part in ("F", "den_df")},
+        says="It is the row of the interaction.",
+    )  # fmt: skip
+
+
+# -- means and differences -------------------------------------------------------------------------
+
+
+def _means(m: MixedModel | LinearModel, **options: str) -> Parts:
+    table = m.emmeans("variety", **options)
+    return dict(zip(table["variety"].astype(str), table["emmean"], strict=True))
+
+
+@oats.question(
+    "The mean yield of each variety that the model estimates, all amounts of nitrogen counting "
+    "alike",
+    ByLevel(VARIETIES, {"mean": 0.011}),
+    hints=[
+        "Which sub-plots of Victory were lost: those with much nitrogen, or with little?",
+        "m.emmeans('variety') averages over nitrogen with equal weights.",
+        "Lesson 4, 'LS means, fixed against mixed'; glossary, 'estimated marginal mean'.",
+    ],
+)
+def variety_means(fits: Fits) -> Iterator[Way]:
+    yield right(_means(fits.strata))
+    plain = fits.data.groupby("variety", observed=True)["yield"].mean()
+    yield mistake("raw_means", plain.to_dict(), says="Victory lost sub-plots with little nitrogen.")
+    yield mistake(
+        "raw_means", _means(fits.plot_means), says="They were averaged by whole plots first."
+    )
+    yield mistake(
+        "wrong_average", _means(fits.strata, weights="proportional"),
+        says="Amounts of nitrogen count by how many sub-plots are left; equal weights are asked.",
+    )  # fmt: skip
+    yield mistake(
+        "blocks_ignored", _means(fits.independent), says="These are means of the cells' means."
+    )
+    yield mistake("strata_missing", _means(fits.blocks_only), says=NO_WHOLE_PLOTS)
+    yield mistake("term_missing", _means(fits.no_blocks), says="The blocks are missing.")
+    yield mistake("interaction_missing", _means(fits.parallel))
+    yield mistake("covariate_for_factor", _means(fits.line))
+    yield mistake("complete_cases", _means(fits.whole))
+    yield mistake("missing_as_zero", _means(fits.zeros))
+    first = fits.strata.emmeans(["variety", "nitrogen"])
+    none = first[first["nitrogen"].astype(str) == "0.0cwt"]
+    yield mistake(
+        "one_level", dict(zip(none["variety"].astype(str), none["emmean"], strict=True)),
+        says="These are the means without nitrogen.",
+    )  # fmt: skip
+
+
+def _pair(
+    m: MixedModel | LinearModel, factor: str, row: int, *, turn: bool = False, **options: str
+) -> pd.Series:
+    """Return a row of the table of pairs; turned, as the later level minus the earlier."""
+    adjust = options.pop("adjust", "tukey")
+    found = m.emmeans(factor, **options).pairs(adjust=adjust).iloc[row].copy()
+    if turn:
+        found["estimate"] = -found["estimate"]
+    return found
+
+
+def _finite(row: pd.Series, *parts: str) -> Parts:
+    return {part: row[part] for part in parts if np.isfinite(row[part])}
+
+
+@oats.question(
+    "Marvellous minus Victory: the difference, its standard error and df by Kenward and Roger",
+    Numbers({"estimate": 0.0051, "SE": 0.0051, "df": 0.011}),
+    hints=[
+        "The difference of two varieties contains the error of whole plots and of sub-plots.",
+        "m.emmeans('variety', ddf='kenward-roger').pairs() has the columns estimate, SE and df.",
+        "Lesson 6, 'How much could two varieties differ?'; lesson 4, 'Four kinds of df'.",
+    ],
+)
+def variety_difference(fits: Fits) -> Iterator[Way]:
+    def values(m: MixedModel | LinearModel, row: int = 2, ddf: str = "kenward-roger") -> Parts:
+        options = {"ddf": ddf} if isinstance(m, MixedModel) else {}
+        return _finite(_pair(m, "variety", row, **options), "estimate", "SE", "df")
+
+    found = values(fits.strata)
+    yield right(found)
+    yield mistake("sign_turned", found | {"estimate": -found["estimate"]})
+    # containment's 10 df come too near to Satterthwaite's
+    yield mistake("other_df", values(fits.strata, ddf="satterthwaite"), says="Satterthwaite's.")
+    yield mistake("z_for_t", values(fits.strata, ddf="none") | {"df": 1e6}, says="t has finite df.")
+    yield mistake("strata_missing", values(fits.blocks_only), says=NO_WHOLE_PLOTS)
+    yield mistake("term_missing", values(fits.no_blocks), says="The blocks are missing.")
+    yield mistake("interaction_missing", values(fits.parallel))
+    yield mistake("covariate_for_factor", values(fits.line))
+    yield mistake("blocks_ignored", values(fits.independent))
+    yield mistake(
+        "wrong_denominator", values(fits.fixed),
+        says="mt.lm compares varieties with one residual, a mixture of two errors.",
+    )  # fmt: skip
+    yield mistake("complete_cases", values(fits.whole))
+    yield mistake("missing_as_zero", values(fits.zeros))
+    groups = fits.data.groupby("variety", observed=True)["yield"]
+    plain, n, var = groups.mean(), groups.count(), groups.var()
+    pooled = (var * (n - 1))[1:].sum() / (n[1:].sum() - 2)
+    yield mistake(
+        "raw_means", estimate=plain.iloc[1] - plain.iloc[2],
+        SE=np.sqrt(pooled * (1 / n[1:]).sum()), df=n[1:].sum() - 2,
+        says="This is the two-sample t test of all sub-plots of these varieties.",
+    )  # fmt: skip
+    yield mistake(
+        "raw_means", values(fits.plot_means),
+        says="Plain means of whole plots were compared within blocks.",
+    )  # fmt: skip
+    for row, pair in enumerate(("Golden.rain - Marvellous", "Golden.rain - Victory")):
+        yield mistake("wrong_row", values(fits.strata, row), says=f"It is {pair}.")
+    means = fits.strata.emmeans("variety", ddf="kenward-roger")
+    for i in (1, 2):
+        of_mean = {"SE": means["SE"].iloc[i], "df": means["df"].iloc[i]}
+        yield mistake("se_of_mean", found | of_mean, says=f"It belongs to {VARIETIES[i]}.")
+    roots = means["SE"].iloc[1:].pow(2).sum()
+    yield mistake(
+        "covariance_forgotten", found | {"SE": np.sqrt(roots)},
+        says="The blocks, which both means share, cancel in the difference.",
+    )  # fmt: skip
+    _, whole_plots, within = fits.strata.variance_components["variance"]
+    hand = np.sqrt(2 * (whole_plots / 6 + within / 24))
+    yield mistake("balanced_formula", found | {"SE": hand})
+    at_none = _pair(fits.strata, "variety | nitrogen", 2, ddf="kenward-roger")
+    yield mistake(
+        "one_level", _finite(at_none, "estimate", "SE", "df"),
+        says="It is the difference without nitrogen.",
+    )  # fmt: skip
+
+
+@oats.question(
+    "Does the last step of nitrogen pay? 0.6cwt minus 0.4cwt: the difference, its p by Tukey (all "
+    "amounts compared), its df by Satterthwaite",
+    Numbers({"estimate": 0.0051, "p": 0.00051, "df": 0.0051}),
+    hints=[
+        "Four amounts are six pairs; this is one of them. Mind which is subtracted from which.",
+        "m.emmeans('nitrogen').pairs() has all pairs, adjusted by Tukey's method.",
+        "Lesson 6, 'How much does nitrogen bring?'",
+    ],
+)
+def nitrogen_step(fits: Fits) -> Iterator[Way]:
+    def values(m: MixedModel | LinearModel, row: int = 5, **options: str) -> Parts:
+        return _finite(_pair(m, "nitrogen", row, turn=True, **options), "estimate", "p", "df")
+
+    found = values(fits.strata)
+    yield right(found)
+    yield mistake("sign_turned", found | {"estimate": -found["estimate"]})
+    yield mistake("unadjusted", values(fits.strata, adjust="none"))
+    yield mistake("bonferroni", values(fits.strata, adjust="bonferroni"))
+    yield mistake("one_sided", found | {"p": found["p"] / 2})
+    yield mistake("z_for_t", values(fits.strata, ddf="none") | {"df": 1e6}, says="t has finite df.")
+    yield mistake("other_df", values(fits.strata, ddf="kenward-roger"), says="Kenward-Roger's.")
+    yield mistake("other_df", values(fits.strata, ddf="containment"), says="Containment's.")
+    yield mistake("strata_missing", values(fits.blocks_only), says=NO_WHOLE_PLOTS)
+    yield mistake("term_missing", values(fits.no_blocks), says="The blocks are missing.")
+    yield mistake("interaction_missing", values(fits.parallel))
+    yield mistake("blocks_ignored", values(fits.independent))
+    alone = lm("yield ~ nitrogen", fits.data.dropna())
+    raw = TukeyHSD(alone).iloc[-1]
+    yield mistake(
+        "blocks_ignored", estimate=raw["estimate"], p=raw["p"], df=alone.df_resid,
+        says="This is Tukey's test of the plain means.",
+    )  # fmt: skip
+    yield mistake(
+        "wrong_denominator", values(fits.fixed),
+        says="mt.lm has one residual, a mixture of two errors.",
+    )  # fmt: skip
+    yield mistake("complete_cases", values(fits.whole))
+    yield mistake("missing_as_zero", values(fits.zeros))
+    yield mistake("ml_for_reml", values(fits.by_ml))
+    pairs = [f"{b}cwt - {a}cwt" for a, b in (("0.0", "0.2"), ("0.2", "0.4"), ("0.2", "0.6"))]
+    for row, pair in zip((0, 3, 4), pairs, strict=True):
+        yield mistake("wrong_row", values(fits.strata, row), says=f"It is {pair}.")
+    slope = fits.line.emmeans("nitrogen", at={"nitrogen": [0.4, 0.6]}).pairs(adjust="none").iloc[0]
+    yield mistake("covariate_for_factor", estimate=-slope["estimate"], p=slope["p"], df=slope["df"])
+    golden = _pair(fits.strata, "nitrogen | variety", 5, turn=True)
+    yield mistake(
+        "one_level", _finite(golden, "estimate", "p", "df"),
+        says="It is the step of Golden.rain; the average over the varieties is asked.",
+    )  # fmt: skip
+
+
+oats.sentences(
+    "conclusion",
+    "For a farmer: do the varieties differ, does nitrogen pay, how sure is that, and what did the "
+    "lost sub-plots change",
+    Sentences(
+        (
+            "varieties: gives F or a difference with its uncertainty, and says what was shown or "
+            "not shown; 'not shown to differ' is not 'equal' (1 point)",
+            "nitrogen: says how much it brings, in units of yield, and what holds for the last "
+            "step (1 point)",
+            "lost sub-plots: says that plain means mislead because Victory lost sub-plots with "
+            "little nitrogen, and that the model's means compare like with like (1 point)",
+        ),
+        least=40,
+    ),
+    hints=[
+        "Three paragraphs of one or two sentences: varieties, nitrogen, lost sub-plots.",
+        "A unit of yield is 20 lb an acre, or 22.4 kg a hectare.",
+        "Lesson 6, 'Say it in words'.",
+    ],
+)

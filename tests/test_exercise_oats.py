@@ -1,0 +1,180 @@
+"""Exercise 6: its right answers are R's, and whatever route leads to them is accepted.
+
+R's numbers are in reference/exercises_oats.json, with the R program beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+import mixedteach as mt
+from mixedteach.checks.judge import APART, distance
+from mixedteach.checks.kinds import Kind
+from mixedteach.checks.question import Way, exercise
+
+R = json.loads((Path(__file__).parent / "reference" / "exercises_oats.json").read_text())
+NUMBERS = ["split_tests", "variety_means", "variety_difference", "nitrogen_step"]
+EXERCISE = exercise("oats")
+COMPUTED = [q for q in EXERCISE.questions.values() if q.compute is not None]
+MODEL = "yield ~ variety*nitrogen + (1|block/variety)"
+
+
+@pytest.fixture(scope="module")
+def oats() -> pd.DataFrame:
+    return mt.exercise_data("oats")
+
+
+@pytest.fixture(scope="module")
+def model(oats: pd.DataFrame) -> mt.MixedModel:
+    return mt.lmer(MODEL, oats)
+
+
+def test_eight_sub_plots_are_lost_and_no_whole_plot(oats: pd.DataFrame) -> None:
+    full = mt.load_oats()
+    left = oats["yield"].notna()
+    assert (left.sum(), len(oats)) == (64, 72)
+    assert (oats["yield"][left] == full["yield"][left]).all()
+    assert (oats.groupby(["block", "variety"], observed=True)["yield"].count() >= 2).all()
+    assert oats.attrs["units"] == full.attrs["units"]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_right_answers_are_those_of_r(name: str) -> None:
+    right = EXERCISE.questions[name].ways()[0].parts
+    assert right == {part: pytest.approx(value, rel=1e-5) for part, value in R[name].items()}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_of_r_may_be_typed_in(name: str) -> None:
+    decimals = {"nitrogen_step": 3}.get(name, 2)
+    typed = {part: round(value, decimals) for part, value in R[name].items()}
+    if name == "split_tests":  # two numbers for each of two terms
+        typed = {
+            term: {part: typed[f"{term}: {part}"] for part in ("F", "den_df")}
+            for term in ("variety", "nitrogen")
+        }
+        assert mt.check(f"oats.{name}", pd.DataFrame(typed)).ok
+        assert mt.check(f"oats.{name}", pd.DataFrame(typed).T).ok
+    assert mt.check(f"oats.{name}", typed).ok
+    assert mt.check(f"oats.{name}", dict(reversed(typed.items()))).ok
+
+
+def test_tables_may_be_handed_in_as_they_come(model: mt.MixedModel) -> None:
+    tests, means = model.anova(), model.emmeans("variety")
+    assert mt.check("oats.split_tests", tests).ok
+    assert mt.check("oats.split_tests", tests.iloc[::-1, ::-1].reset_index()).ok
+    assert mt.check("oats.variety_means", means).ok
+    assert mt.check("oats.variety_means", means.set_index("variety")["emmean"]).ok
+    assert mt.check("oats.variety_means", list(means["emmean"])).ok
+    pairs = model.emmeans("variety", ddf="kenward-roger").pairs()
+    assert mt.check("oats.variety_difference", pairs.iloc[2]).ok
+    assert mt.check("oats.variety_difference", pairs.iloc[[2]]).ok
+
+
+def test_other_programs_mistakes_are_recognised() -> None:
+    """nlme's anova is sequential; emmeans takes Kenward and Roger's df by itself."""
+    nlme = pd.DataFrame(
+        {"F-value": R["sequential"]["F"], "denDF": R["sequential"]["df"]},
+        index=["variety", "nitrogen"],
+    )
+    assert mt.check("oats.split_tests", nlme.set_axis(["F", "denDF"], axis=1)).mistake == (
+        "type1_order"
+    )
+    assert mt.check("oats.variety_difference", R["satterthwaite"]).mistake == "other_df"
+    assert mt.check("oats.nitrogen_step", R["kenward_roger"]).mistake == "other_df"
+
+
+def test_plain_means_are_not_the_answer(oats: pd.DataFrame) -> None:
+    plain = oats.groupby("variety", observed=True)["yield"].mean()
+    verdict = mt.check("oats.variety_means", plain)
+    assert verdict.mistake == "raw_means"
+    assert not verdict.parts["Victory"]
+    # even the order of the varieties is another
+    right = EXERCISE.questions["variety_means"].ways()[0].parts
+    assert list(plain.sort_values().index) != sorted(right, key=right.get)
+
+
+def test_means_by_hand_need_the_model(model: mt.MixedModel) -> None:
+    cells = model.emmeans(["variety", "nitrogen"])
+    assert mt.check("oats.variety_means", cells.groupby("variety")["emmean"].mean()).ok
+    step = cells.groupby("nitrogen")["emmean"].mean()
+    answer = {"estimate": step["0.6cwt"] - step["0.4cwt"], "p": 0.122, "df": 37.24}
+    assert mt.check("oats.nitrogen_step", answer).ok
+    assert mt.check("oats.nitrogen_step", {**answer, "p": 0.0285}).mistake == "unadjusted"
+
+
+def test_lines_drawn_by_hand_are_right(oats: pd.DataFrame, model: mt.MixedModel) -> None:
+    ax = Figure().add_subplot()
+    means = oats.groupby(["nitrogen", "variety"], observed=True)["yield"].mean().unstack()
+    for variety in reversed(means.columns):
+        ax.plot(means.index.astype(str), means[variety], label=variety)
+    assert mt.check("oats.profiles", ax).ok
+    estimated = model.emmeans(["variety", "nitrogen"]).pivot(
+        index="nitrogen", columns="variety", values="emmean"
+    )
+    ax = Figure().add_subplot()
+    ax.plot(range(4), estimated)
+    assert mt.check("oats.profiles", ax).mistake == "model_means"
+
+
+@pytest.mark.parametrize(
+    ("formula", "name"),
+    [
+        (MODEL, None),
+        ("yield ~ nitrogen*variety + (1|block) + (1|variety:block)", None),
+        ("yield ~ C(variety)*C(nitrogen) + (1|block/variety)", None),
+        ("yield ~ variety*nitrogen + (1|block)", "strata_missing"),
+        ("yield ~ variety*nitrogen + (1|block) + (1|variety)", "crossed_as_nested"),
+        ("yield ~ variety*nitrogen + (1|block:variety)", "term_missing"),
+        ("yield ~ block + variety*nitrogen", "blocks_fixed"),
+    ],
+)
+def test_formulas(formula: str, name: str | None) -> None:
+    verdict = mt.check("oats.split_plot", formula)
+    assert (verdict.ok, verdict.mistake) == (name is None, name)
+
+
+@pytest.mark.parametrize("word", ["whole plots", "Whole plot", "whole-plots", "block:variety"])
+def test_a_word_may_have_others_that_mean_the_same(word: str) -> None:
+    assert mt.check("oats.unit_of_variety", word).ok
+
+
+def test_other_oats_are_of_the_same_form(oats: pd.DataFrame) -> None:
+    other = EXERCISE.simulate(oats, np.random.default_rng(1))
+    again = EXERCISE.simulate(oats, np.random.default_rng(1))
+    pd.testing.assert_frame_equal(other, again)
+    pd.testing.assert_frame_equal(other.drop(columns="yield"), oats.drop(columns="yield"))
+    assert other.attrs == oats.attrs
+    assert other["yield"].dtype == oats["yield"].dtype
+    left = other["yield"].dropna()
+    assert (left == left.round()).all()
+    assert left.between(1, 250).all()
+    lost = [frame[frame["yield"].isna()] for frame in (oats, other)]
+    cells = [sorted(zip(f["variety"], f["nitrogen"], strict=True)) for f in lost]
+    assert cells[0] == cells[1]  # the same losses, in other blocks
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_other_data_soon_tell_all_ways_apart(seed: int, oats: pd.DataFrame) -> None:
+    for number in range(12):
+        work = EXERCISE.work(EXERCISE.simulate(oats, np.random.default_rng([seed, number])))
+        if all(apart(question.kind, question.ways(work)) for question in COMPUTED):
+            break
+    else:
+        pytest.fail("twelve data sets in which two ways give nearly the same")
+    for name in ("profiles", *NUMBERS):
+        question = EXERCISE.questions[name]
+        assert next(question.each_way(work)).parts != next(question.each_way()).parts
+
+
+def apart(kind: Kind, ways: list[Way]) -> bool:
+    """Whether any two ways are clearly different, or two mistakes the same number."""
+    away = [(distance(kind, one, other), one) for one, other in combinations(ways, 2)]
+    return all(d >= APART or (d < 0.1 and one.mistake) for d, one in away)
