@@ -1,0 +1,1 @@
+"""Grading: exercises made from solutions, submissions run in a box, scores for the gradebook."""
