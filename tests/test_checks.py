@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import mixedteach as mt
+from mixedteach.checks.judge import judge
 from mixedteach.checks.kinds import (
     ByLevel,
     FormulaText,
@@ -21,6 +22,7 @@ from mixedteach.checks.kinds import (
     Word,
 )
 from mixedteach.checks.plain import plain
+from mixedteach.checks.question import Way
 
 FORMULA = "humidity ~ width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)"
 
@@ -168,6 +170,41 @@ def test_half_an_answer_is_told_what_is_missing() -> None:
     assert "df is missing" in verdict.message
 
 
+def test_numbers_written_as_text_are_named() -> None:
+    for text in ("p < 0.001", "0.304 ms", "30.4%"):
+        for answer in ({"p": text, "df": 38}, (text, 38), text):
+            verdict = mt.check("planks.width_tukey", answer)
+            assert verdict.status == "unreadable"
+            assert text in verdict.message
+            assert "number alone" in verdict.message
+    assert mt.check("planks.width_tukey", {"p": 30.4, "df": 38}).mistake == "percent"
+
+
+def test_names_may_be_written_otherwise(planks: pd.DataFrame) -> None:
+    turned = mt.lmer(
+        "humidity ~ depth*width + (1|plank) + (1|width:plank) + (1|depth:plank)", planks
+    )
+    assert mt.check("planks.variances", turned.variance_components).ok
+    assert mt.check("planks.fixed_tests", turned.anova()).ok
+    right = {"all_fixed": 0.0557, "planks": 0.0899, "Strata": 0.1818}
+    assert mt.check("planks.se_compared", right).ok
+    by_column = {part: dict(turned.anova()[part]) for part in ("F", "den_df")}
+    assert mt.check("planks.fixed_tests", by_column).ok
+    f_alone = mt.check("planks.fixed_tests", by_column["F"])
+    assert "these are needed: F, den_df" in f_alone.message
+
+
+def test_a_part_is_not_taken_for_a_mistake_by_accident() -> None:
+    values = {"a": 1.0, "b": 2.0, "c": 3.0}
+    ways = [Way(values), Way({"a": 1.5, "b": 2.5, "c": 3.5}, "sign_turned")]
+    one = judge("x.y", LEVELS, ways, plain({**values, "a": 1.5}))
+    assert one.mistake == "sign_turned"  # it explains all that is wrong
+    assert one.message.startswith("partly right: a is not what it should be; ")
+    two = judge("x.y", LEVELS, ways, plain({"a": 1.5, "b": 7, "c": 3}))
+    assert two.mistake is None
+    assert two.message.startswith("partly right: c is right, a and b are not")
+
+
 def test_too_much_rounding_is_named() -> None:
     assert mt.check("planks.width_tukey", {"p": 0.3, "df": 38}).mistake == "rounded"
     assert mt.check("planks.width_tukey", {"p": 0.30, "df": 38}).share == 0.5
@@ -177,6 +214,7 @@ def test_what_is_not_recognised_is_said_honestly() -> None:
     verdict = mt.check("planks.width_tukey", {"p": 0.4, "df": 38})
     assert (verdict.ok, verdict.mistake) == (False, None)
     assert "matches no mistake we know" in verdict.message
+    assert verdict.message.startswith("partly right: df is right, p is not")
     assert "too large by 32%" in verdict.message
     far = mt.check("planks.width_tukey", {"p": 0.9, "df": 500})
     assert "factor of 3" in far.message
@@ -336,6 +374,12 @@ def test_a_fitted_model_is_a_formula_too(strata) -> None:
     assert mt.check("planks.model_formula", "humidity ~ (1|plank").status == "unreadable"
     assert mt.check("planks.model_formula", "__import__('os').getcwd()").status == "unreadable"
     assert mt.check("planks.model_formula", 5).status == "unreadable"
+    call = mt.check("planks.model_formula", "lme(humidity ~ width, random = ~1|plank)")
+    assert "whole call, lme(" in call.message
+    twice = mt.check("planks.model_formula", "humidity ~ width + (1|plank/width) + (1|plank)")
+    assert "twice" in twice.message
+    stranger = mt.check("planks.model_formula", "humid ~ width*depth + (1|plank)")
+    assert "'humid' is not among the columns" in stranger.message
     half = mt.check("planks.model_formula", "humidity ~ width*depth + (1|plank)")
     assert (half.mistake, half.share) == ("strata_missing", 0)  # points are for the whole formula
     assert FormulaText(()).read(plain("y ~ x")) == {"fixed": "y ~ 1 + x", "random": "none"}

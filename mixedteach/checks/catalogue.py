@@ -8,12 +8,12 @@ from __future__ import annotations
 
 MISTAKES: dict[str, str] = {
     # -- the structure of the experiment is lost --
-    "blocks_ignored": "this is what one gets when the readings are taken for independent, as if "
-    "each came from an object of its own: what readings of one object have in common is ignored",
-    "strata_missing": "the random effect of the object alone is not enough: the treatment differs "
-    "from object to object by chance, too, and it must be compared with that",
-    "blocks_fixed": "here the objects are fixed effects: the statement holds for these objects "
-    "only, where one about all objects of this kind is asked",
+    "blocks_ignored": "this is what one gets when all readings are taken for independent, as if "
+    "each came from another plank (tablet, person, ...): what those of one share is ignored",
+    "strata_missing": "a random effect for the level of each plank (block, ...) is not enough: "
+    "the treatment's effect differs between them by chance, too, and must be compared with that",
+    "blocks_fixed": "the planks (blocks, persons, ...) are fixed effects here: the statement holds "
+    "for these only, where one about all of their kind is asked",
     "fixed_as_random": "a factor whose levels are compared for their own sake is taken as random",
     "roles_exchanged": "what is fixed and what is random are exchanged",
     "blocks_random": "the objects are random effects here; a model in which they are fixed is "
@@ -61,7 +61,7 @@ MISTAKES: dict[str, str] = {
     "estimated",
     "se_of_mean": "this is the standard error of one mean; that of a difference is asked",
     "se_of_difference": "this is the standard error of a difference; that of one mean is asked",
-    "percent": "this is a percentage; the proportion is asked (or the reverse)",
+    "percent": "this is in percent; the number itself is asked",
     "ratio_inverted": "the ratio is upside down",
     "ratio_for_difference": "this is a ratio; the difference is asked",
     "plus_minus_se": "this is the estimate plus and minus one standard error; the 95% interval is "

@@ -182,12 +182,19 @@ class Hint:
     def __init__(self, name: str, step: int, steps: int, text: str) -> None:
         self.name, self.step, self.steps, self.text = name, step, steps, text
 
+    @property
+    def _more(self) -> str:
+        return "that was the last" if self.step == self.steps else "call it again for the next"
+
     def __repr__(self) -> str:
-        more = "" if self.step == self.steps else " Call it again for the next."
-        return f"Hint {self.step} of {self.steps} ({self.name}): {self.text}{more}"
+        return f"Hint {self.step} of {self.steps} ({self.name}): {self.text} ({self._more})"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>"
+        return (
+            '<div style="border-left: 4px solid #555555; padding: 0.2em 0.7em;">'
+            f"<b>Hint {self.step} of {self.steps}</b> {escape(self.text)} "
+            f"<i>({self._more})</i></div>"
+        )
 
 
 _given: Counter[str] = Counter()

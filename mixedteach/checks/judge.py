@@ -7,7 +7,8 @@ same function judges for a person alone, and where submissions are graded.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from mixedteach.checks.catalogue import MISTAKES
 from mixedteach.checks.kinds import Kind, Parts, Unreadable
@@ -15,6 +16,7 @@ from mixedteach.checks.plain import Plain
 from mixedteach.checks.question import Way
 from mixedteach.checks.verdict import Verdict
 
+_NAME = re.compile(r"[A-Za-z_]\w*")
 APART = 10.0  # tolerances that any two ways must lie apart, to be told apart
 
 
@@ -54,14 +56,17 @@ def judge(name: str, kind: Kind, ways: Iterable[Way], answer: Plain) -> Verdict:
     if all(correct.values()) and not extra:
         message = f"right. {target.says}".strip()
         return Verdict(name, True, None, message, "right", correct)
+    known = [target, *rest]
+    found = recognised(kind, known, parts)
+    if found:
+        mistake, message = found[0].mistake, _sentence(found, kind, parts, correct)
+    else:
+        mistake, message = _unknown(name, kind, known, parts, correct)
     if kind.indivisible:
         correct = dict.fromkeys(correct, False)
-    found = recognised(kind, [target, *rest], parts)
     status = "partly" if any(correct.values()) else "wrong"
-    if found:
-        message = _sentence(found)
-        return Verdict(name, False, found[0].mistake, message, status, correct)
-    return _unknown(name, kind, target, parts, correct, status)
+    start = {"partly": "partly right: ", "wrong": "not yet: "}[status]
+    return Verdict(name, False, mistake, start + message, status, correct)
 
 
 def not_attempted(answer: Plain) -> bool:
@@ -78,25 +83,21 @@ def not_attempted(answer: Plain) -> bool:
 def recognised(kind: Kind, ways: Sequence[Way], parts: Parts) -> list[Way]:
     """Return the mistakes that give this answer, in all parts that answer and mistake share.
 
-    Where several do, those that agree in the most parts are returned; where none does, those that
-    agree in most, and at least half, of the parts that tell them from the right answer. (Of many
-    numbers that are merely rounded, one or two meet a mistake's by accident.)
+    Where several do, those that agree in the most parts are returned. Where none does, those that
+    explain all parts that are wrong, though other parts are right: p of one analysis with the df of
+    another, say. (A mistake that explains some of the wrong parts only is met by accident.)
     """
     target = ways[0].parts
+    wrong = {p for p in parts if p not in target or kind.away(p, parts[p], target[p]) > 1}
     whole: list[tuple[int, Way]] = []
-    partly: list[tuple[float, Way]] = []  # p of one analysis with the df of another, say
+    partly: list[tuple[int, Way]] = []
     for way in ways[1:]:
         shared = [part for part in way.parts if part in parts]
-        telling = [
-            part
-            for part in shared
-            if part not in target or kind.away(part, way.parts[part], target[part]) > 1
-        ]
         meeting = {part for part in shared if kind.away(part, parts[part], way.parts[part]) <= 1}
-        if telling and len(meeting) == len(shared):
+        if meeting & wrong and len(meeting) == len(shared):
             whole.append((len(shared), way))
-        elif not kind.whole and 2 * len(meeting.intersection(telling)) >= len(telling) > 0:
-            partly.append((len(meeting.intersection(telling)) / len(telling), way))
+        elif not kind.whole and wrong and wrong <= meeting:
+            partly.append((len(meeting), way))
     fitting = whole or partly
     most = max((count for count, _ in fitting), default=0)
     return [way for count, way in fitting if count == most]
@@ -110,14 +111,19 @@ def distance(kind: Kind, one: Way, other: Way) -> float:
     return max(kind.away(part, one.parts[part], other.parts[part]) for part in shared)
 
 
-def _sentence(found: Sequence[Way]) -> str:
+def _sentence(found: Sequence[Way], kind: Kind, parts: Parts, correct: Mapping[str, bool]) -> str:
     said = []
     for way in found:
         text = MISTAKES[way.mistake or ""]
         said.append(f"{text}. {way.says}".strip() if way.says else f"{text}.")
+    said = list(dict.fromkeys(said))[:3]
+    shared = [part for part in found[0].parts if part in parts]
+    if any(kind.away(part, parts[part], found[0].parts[part]) > 1 for part in shared):
+        wrong = [part for part in parts if not correct.get(part)]
+        said[0] = f"{_names(wrong)} not what it should be; {said[0]}"
     if len(said) == 1:
-        return f"not yet: {said[0]}"
-    return "not yet: this comes out of more than one mistake. Either " + " Or ".join(said)
+        return said[0]
+    return "this comes out of more than one mistake. Either " + " Or ".join(said)
 
 
 def _by_hand(kind: Kind) -> str:
@@ -128,26 +134,37 @@ def _by_hand(kind: Kind) -> str:
 
 
 def _unknown(
-    name: str, kind: Kind, target: Way, parts: Parts, correct: dict[str, bool], status: str
-) -> Verdict:
-    missing = [part for part in target.parts if part not in parts]
-    wrong = [part for part in target.parts if part in parts and not correct[part]]
+    name: str, kind: Kind, ways: Sequence[Way], parts: Parts, correct: Mapping[str, bool]
+) -> tuple[str | None, str]:
+    """Return what to say of an answer that is no known mistake, and the mistake's name if any."""
+    target = ways[0].parts
+    missing = [part for part in target if part not in parts]
+    wrong = [part for part in target if part in parts and not correct[part]]
+    help_ = f"mt.hint('{name}') helps."
     if not wrong and missing:
-        message = f"right so far, but {_names(missing)} missing. Give {kind.expects()}."
-        return Verdict(name, False, None, message, status, correct)
+        return None, f"{_names(missing)} missing. Give {kind.expects()}."
     if not wrong:
-        message = f"there is more in your answer than is asked. Give {kind.expects()}."
-        return Verdict(name, False, None, message, status, correct)
-    rounded = [part for part in wrong if _is_rounded(parts[part], target.parts[part])]
-    if rounded and len(rounded) == len(wrong):
-        message = f"not yet: {MISTAKES['rounded']} ({', '.join(rounded[:3])})."
-        return Verdict(name, False, "rounded", message, status, correct)
+        return None, f"there is more in your answer than is asked. Give {kind.expects()}."
+    for slip, made in (("rounded", _is_rounded), ("percent", _is_percent)):
+        if all(made(kind, part, parts[part], target[part]) for part in wrong):
+            return slip, f"{MISTAKES[slip]} ({', '.join(wrong[:3])})."
+    if stranger := _stranger(ways, parts):
+        return None, f"'{stranger}' is not among the columns that matter here. {help_}"
     good = [part for part, fine in correct.items() if fine]
-    start = f"{_names(good)} right, {_names(wrong)} not. " if good else "not yet. "
-    off = _how_far(parts[wrong[0]], target.parts[wrong[0]])
-    which = f" ({wrong[0]})" if len(target.parts) > 1 else ""
-    message = f"{start}This matches no mistake we know{which}{off}. mt.hint('{name}') helps."
-    return Verdict(name, False, None, message, status, correct)
+    said = f"{_names(good)} right, {_names(wrong)} not; " if good and kind.parts_matter else ""
+    off = _how_far(parts[wrong[0]], target[wrong[0]]) if kind.parts_matter else ""
+    which = f" ({wrong[0]})" if off and len(target) > 1 else ""
+    return None, f"{said}this matches no mistake we know{which}{off}. {help_}"
+
+
+def _stranger(ways: Sequence[Way], parts: Parts) -> str | None:
+    """Return a name in a formula that occurs in no way to answer."""
+
+    def names(values: Parts) -> set[str]:
+        return {n for v in values.values() if isinstance(v, str) for n in _NAME.findall(v)}
+
+    known = set().union(*(names(way.parts) for way in ways))
+    return min(names(parts) - known, default=None)
 
 
 def _names(parts: Sequence[str]) -> str:
@@ -156,10 +173,16 @@ def _names(parts: Sequence[str]) -> str:
     return f"{joined} {'is' if len(parts) == 1 else 'are'}"
 
 
-def _is_rounded(value: object, target: object) -> bool:
+def _is_rounded(kind: Kind, part: str, value: object, target: object) -> bool:
     if isinstance(value, str) or isinstance(target, str) or math.isinf(float(value)):
         return False
     return any(abs(float(value) - round(float(target), k)) < 1e-12 for k in range(6))
+
+
+def _is_percent(kind: Kind, part: str, value: object, target: object) -> bool:
+    if isinstance(value, str) or isinstance(target, str) or not 0 < abs(float(target)) <= 1:
+        return False
+    return kind.away(part, float(value) / 100, target) <= 1 and abs(float(value)) > 1
 
 
 def _how_far(value: object, target: object) -> str:
@@ -176,4 +199,5 @@ def _how_far(value: object, target: object) -> str:
         percent = abs(ratio - 1) * 100
         return f": too {side} by {'less than 1' if percent < 1 else f'{percent:.0f}'}%"
     bigger = ratio if ratio > 1 else 1 / ratio
-    return f": too {'large' if ratio > 1 else 'small'} by a factor of {bigger:.2g}"
+    factor = f"{bigger:.1f}" if bigger < 10 else f"{bigger:.0f}"
+    return f": too {'large' if ratio > 1 else 'small'} by a factor of {factor}"

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from mixedteach.checks.plain import Plain
@@ -42,6 +42,11 @@ class Unreadable(ValueError):
 
 def _fold(name: object) -> str:
     return re.sub(r"[\s._\-]", "", str(name)).lower()
+
+
+def _term(name: str) -> str:
+    """Return a term of a model with its factors in order: ``b:a`` and ``a*b`` are ``a:b``."""
+    return ":".join(sorted(re.split(r"[:*]", name.replace(" ", "").lower())))
 
 
 def _matches(name: object, part: str) -> bool:
@@ -86,6 +91,8 @@ class Kind:
     whole = False
     #: Whether points are for all parts together only.
     indivisible = False
+    #: Whether it helps to be told which part is wrong.
+    parts_matter = True
 
     def read(self, answer: Plain) -> Parts:
         """Return the parts found in an answer; some may be missing.
@@ -151,26 +158,31 @@ class Numbers(Kind):
         number = _numeric(answer)
         if number is not None:
             return {first: number}
+        _refuse_text(answer)
         if kind == "number":
             raise Unreadable(f"Your answer is not a finite number (nan or inf). {self._how()}")
         found = self._named(answer)
         if found:
             return found
         if kind == "list":
-            return self._in_order([_numeric(item) for item in answer["items"]])
+            return self._in_order(answer["items"])
         if kind == "dict" and len(self.parts) == len(answer["items"]) == 1:
-            return self._in_order([_numeric(item) for item in answer["items"]])
+            return self._in_order(answer["items"])
         if kind == "table":
-            cells = [_numeric(cell) for row in answer["rows"] for cell in row]
+            cells = [cell for row in answer["rows"] for cell in row]
             if len(cells) == len(self.parts):
                 return self._in_order(cells)
             raise Unreadable(
-                f"Your answer is a table with {len(cells)} cells; pick what is asked. {self._how()}"
+                f"Your answer is a table with {len(cells)} cells; pick what is asked, a row by "
+                f"table.iloc[0], say. {self._how()}"
             )
-        raise Unreadable(f"Your answer is {_described(answer)}. {self._how()}")
+        raise Unreadable(f"Your answer is {_described(answer)}, without these names. {self._how()}")
 
-    def _in_order(self, values: Sequence[float | None]) -> Parts:
+    def _in_order(self, items: Sequence[Any]) -> Parts:
+        values = [_numeric(item) for item in items]
         if len(values) != len(self.parts) or any(value is None for value in values):
+            for item in items:
+                _refuse_text(item)
             raise Unreadable(
                 f"Your answer is a list with {_many(len(values), 'item')}. {self._how()}"
             )
@@ -191,15 +203,29 @@ class Numbers(Kind):
 
 def _by_name(named: Iterable[tuple[Any, Any]], parts: Iterable[str]) -> Parts:
     """Return the parts found among named values: by its own name first, then by others'."""
-    pairs = [(name, _numeric(value)) for name, value in named]
+    pairs = list(named)
     found: Parts = {}
     for part in parts:
         own = [v for name, v in pairs if _fold(name) == _fold(part)]
         other = [v for name, v in pairs if _matches(name, part)]
-        values = [v for v in own or other if v is not None]
+        values = [number for v in own or other if (number := _numeric(v)) is not None]
         if values:
             found[part] = values[0]
+            continue
+        for value in own:
+            _refuse_text(value, part)
     return found
+
+
+def _refuse_text(value: Any, part: str = "") -> None:
+    """Say what is wrong with a number that was written as a text, such as ``"p < .001"``."""
+    text = value.get("value") if isinstance(value, dict) and value.get("kind") == "text" else value
+    if isinstance(text, str) and re.search(r"\d", text):
+        what = f"{part} is " if part else "Your answer is "
+        raise Unreadable(
+            f"{what}the text '{text[:40]}'. Write the number alone: no unit, no sign such as < or "
+            "%, nothing around it."
+        )
 
 
 def _described(answer: Plain) -> str:
@@ -269,10 +295,11 @@ class ByLevel(Kind):
         elif kind == "dict":
             found = self._from_dict(answer)
         elif kind == "list":
-            values = [_numeric(item) for item in answer["items"]]
-            if len(self.parts) == 1 and len(values) == len(self._keys) and None not in values:
-                found = dict(zip(self._keys, values, strict=True))
+            found = self._in_order([_numeric(item) for item in answer["items"]])
+        if not found and kind == "table" and len(answer["columns"]) == 1 and _counted(answer):
+            found = self._in_order([_numeric(row[0]) for row in answer["rows"]])
         if not found:
+            self._explain(answer)
             raise Unreadable(
                 f"Your answer is {_described(answer)} in which these were not found: "
                 f"{', '.join(self._keys[:6])}. Give {self.expects()}."
@@ -280,17 +307,44 @@ class ByLevel(Kind):
         order = [name for name in self.names() if name in found]
         return {name: found[name] for name in order}
 
+    def _in_order(self, values: Sequence[float | None]) -> Parts:
+        if len(self.parts) == 1 and len(values) == len(self._keys) and None not in values:
+            return dict(zip(self._keys, values, strict=True))
+        return {}
+
+    def _explain(self, answer: Plain) -> None:
+        """Say what is missing where the names are right and the numbers are not."""
+        if answer["kind"] == "dict":
+            named = [(label, item) for label, item in _entries(answer) if self._key(label)]
+            for label, item in named:
+                _refuse_text(item, str(label))
+            if named and len(self.parts) > 1:
+                raise Unreadable(
+                    f"For {named[0][0]} these are needed: {', '.join(self.parts)}. Give "
+                    f"{self.expects()}."
+                )
+        if answer["kind"] == "table" and len(answer["columns"]) == 1 and not _counted(answer):
+            shown = ", ".join(str(label) for label in answer["index"][:3])
+            raise Unreadable(
+                f"The rows of your answer are named {shown}, ...; they should be named "
+                f"{', '.join(self._keys[:3])}, ... Give {self.expects()}."
+            )
+
     # -- keys --
 
     def _level(self, label: Any, levels: Sequence[str]) -> str | None:
         """Return which level a label means: ``2``, ``2.0``, ``width[2]``, ``C(width)[T.2]``."""
         text = str(label).strip()
         inner = re.search(r"\[(?:T\.|S\.)?([^\]]+)\]$", text)
-        for candidate in (text, inner.group(1) if inner else text, re.sub(r"\.0$", "", text)):
-            for level in levels:
-                if candidate.lower() == level.lower():
-                    return level
-        return None
+        candidates = [text, inner.group(1) if inner else text, re.sub(r"\.0$", "", text)]
+        for same in (str.lower, _term, _fold):
+            for candidate in candidates:
+                found = [level for level in levels if same(candidate) == same(level)]
+                if len(found) == 1:
+                    return found[0]
+        # "fixed" for "all fixed"
+        found = [level for level in levels if len(_fold(text)) > 3 and _fold(text) in _fold(level)]
+        return found[0] if len(found) == 1 else None
 
     def _key(self, label: Any) -> tuple[str, int] | None:
         """Return the key that a label means, and 1 or, for a pair turned round, -1."""
@@ -350,6 +404,15 @@ class ByLevel(Kind):
                     key = self._key([label, inner])
                     if key:
                         self._put(found, key, self._values(value))
+        if found:
+            return found
+        if len(self.parts) > 1:  # {"F": {level: ...}, "df": {level: ...}}
+            for label, item in zip(answer["keys"], answer["items"], strict=True):
+                part = next((p for p in self.parts if _matches(label, p)), None)
+                for level, value in _entries(item):
+                    key, number = self._key(level), _numeric(value)
+                    if part and key and number is not None:
+                        self._put(found, key, {part: number})
         if found:
             return found
         # column -> values, as for DataFrame(...)
@@ -426,11 +489,16 @@ class ByLevel(Kind):
         return found
 
 
+def _counted(table: Plain) -> bool:
+    """Whether the index is 0, 1, 2, ..., which says nothing, as a rule."""
+    return table["index"] == [str(i) for i in range(len(table["index"]))]
+
+
 def _row_names(answer: Plain) -> Iterator[tuple[list[Any], list[int]]]:
     """Yield what may name the rows, best first, and the columns used: index, one column, two."""
     columns, rows = answer["columns"], answer["rows"]
     index = answer["index"]
-    counted = index == [str(i) for i in range(len(index))]  # says nothing, as a rule
+    counted = _counted(answer)
     if not counted:
         yield index, []
     for j in range(len(columns)):
@@ -457,6 +525,15 @@ def _turned(table: Plain) -> Plain:
     """Return a table with rows for columns."""
     rows = [list(column) for column in zip(*table["rows"], strict=True)]
     return {**table, "columns": table["index"], "index": table["columns"], "rows": rows}
+
+
+def _entries(item: Any) -> list[tuple[Any, Any]]:
+    """Return labels and values of a dictionary, or of a table with one column."""
+    if isinstance(item, dict) and item.get("kind") == "dict":
+        return list(zip(item["keys"], item["items"], strict=True))
+    if isinstance(item, dict) and item.get("kind") == "table" and len(item["columns"]) == 1:
+        return [(label, row[0]) for label, row in zip(item["index"], item["rows"], strict=True)]
+    return []
 
 
 def _column(item: Any) -> list[Any] | None:
@@ -492,9 +569,14 @@ class Word(Kind):
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if value is not None and answer["kind"] in ("word", "text", "number", "list"):
-            said = _fold(value)
+            said = _fold(re.sub(r"^(the|an?) (?=\w)|[.!]+$", "", str(value).strip().lower()))
+            # "B", and "B. the second" where the options are letters
+            letter = re.match(r"([a-z])\b", str(value).strip().lower())
             for option, others in self.options.items():
                 if said in {_fold(option), *map(_fold, others)}:
+                    return {"word": option}
+            for option in self.options:
+                if letter and len(str(value)) > 2 and letter.group(1) == option.lower():
                     return {"word": option}
         raise Unreadable(f"Your answer is not {self.expects()}.")
 
@@ -510,6 +592,7 @@ class Model(Kind):
     relative: float = 0.002  # of a variance: programs stop their search early
     whole = True  # many models have so many rows, or so many coefficients
     indivisible = True
+    parts_matter = False
 
     def names(self) -> list[str]:
         random = [f"variance {i + 1}" for i in range(self.variances)]
@@ -557,6 +640,7 @@ class FormulaText(Kind):
     """
 
     factors: Sequence[str] = field(default=())
+    whole = True
     indivisible = True
 
     def names(self) -> list[str]:
@@ -574,6 +658,12 @@ class FormulaText(Kind):
             raise Unreadable(f"The model's formula lacks its groups. Give {self.expects()}.")
         if not isinstance(text, str) or not text.strip() or len(text) > 1000:
             raise Unreadable(f"Your answer is {_described(answer)}. Give {self.expects()}.")
+        text = text.strip().strip("'\"")
+        if call := re.match(r"[\w.]*(?:lme|lmer|lm|aov|mixedlm|ols|gls)\(", text):
+            raise Unreadable(
+                f"Your answer is a whole call, {call.group(0)}...). Give the formula alone: "
+                f"{self.expects().removeprefix('a formula ')}."
+            )
         try:
             return formula_parts(text, self.factors)
         except MixedTeachError as error:
@@ -584,6 +674,7 @@ class FormulaText(Kind):
 
 def formula_parts(text: str, factors: Sequence[str] = ()) -> Parts:
     """Return fixed and random part of a formula in one canonical spelling."""
+    from mixedteach.errors import FormulaError
     from mixedteach.formula import parse
 
     formula = parse(text)
@@ -598,6 +689,9 @@ def formula_parts(text: str, factors: Sequence[str] = ()) -> Parts:
         return " + ".join(["1" if side.intercept else "0", *terms])
 
     bars = sorted(f"({part(bar.effects)} | {':'.join(sorted(bar.group))})" for bar in formula.bars)
+    for bar, following in pairwise(bars):
+        if bar == following:
+            raise FormulaError(f"{bar} stands in it twice; a/b means a and a:b.")
     fixed = f"{formula.response_name} ~ {part(formula.fixed)}"
     if any(len(term) == 1 and spelled(term) in factors for term in formula.fixed.terms):
         fixed = fixed.replace(" ~ 0 + ", " ~ 1 + ")  # a mean for each level, either way
@@ -617,6 +711,7 @@ class Picture(Kind):
     decimals: float
     whole = True  # single points of different pictures often coincide
     indivisible = True
+    parts_matter = False
 
     def names(self) -> list[str]:
         return [

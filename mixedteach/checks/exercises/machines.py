@@ -126,8 +126,9 @@ machines = Exercise(
     ByLevel((WORKERS, MACHINES), {"mean": 0.0101}),
     hints=[
         "Each worker used each machine three times: three rows become one number.",
-        "machines.groupby(['Worker', 'Machine'], observed=True)['score'].mean()",
-        "Lesson 2, 'One test for three machines'",
+        "Put the rows of one worker and one machine into a group, and take the mean of each group.",
+        "Lesson 2, 'One test for three machines': data.groupby([..., ...], "
+        "observed=True)['score'].mean(), where the list has both factors.",
     ],
 )
 def cell_means(fits: Fits) -> Iterator[Way]:
@@ -157,9 +158,10 @@ def _lines(heights: Iterable[Iterable[float]]) -> Parts:
     Picture(6, 3, 0.0501),
     hints=[
         "Which factor goes along the axis, which one makes the lines?",
-        "mt.plot.interaction(data, x=..., trace=..., response=...); trace is what makes the lines.",
-        "Lesson 2, 'Three treatments: no single difference left', shows the same means in another "
-        "picture.",
+        "Each worker is a line, and the machines are its points: a point is a mean of task 1.",
+        "Lesson 2, 'Three treatments: no single difference left', has the same means in another "
+        "picture; mt.plot.interaction(data, x=..., trace=..., response=...) draws the lines, and "
+        "trace is what makes them.",
     ],
 )
 def profile(fits: Fits) -> Iterator[Way]:
@@ -186,8 +188,9 @@ def profile(fits: Fits) -> Iterator[Way]:
     Model(variances=0),
     hints=[
         "Which table has a row for each independent piece of information: the one with 54 rows?",
-        "Average first, then mt.lm with the treatment and the block.",
-        "Lesson 2, 'Fit: method and tablet', and 'One test for three machines'",
+        "Average first; then one term for the treatment and one for the block.",
+        "Lesson 2, 'One test for three machines': mt.lm('response ~ treatment + block', means), "
+        "where means comes from groupby(...)[...].mean().reset_index().",
     ],
 )
 def model(fits: Fits) -> Iterator[Way]:
@@ -278,10 +281,11 @@ def _table(fitted: LinearModel, terms: Iterable[str] = _TERMS, squares: str = "m
     "Residual.",
     AnovaTable(_TERMS, {"num_df": 0.051, "mean_sq": 0.0501, "F": 0.0501}),
     hints=[
-        "Count first: 18 means, 1 for the overall level, 2 for machines, 5 for workers. How many "
-        "df remain?",
-        "model.anova() prints the whole table; hand it in as it is.",
-        "Lesson 2, 'The ANOVA table'",
+        "Count first: of the 18 means one df goes to the overall level, and each factor takes one "
+        "less than it has levels. How many remain?",
+        "A mean square is a sum of squares over its df. F compares it with the mean square of the "
+        "residual.",
+        "Lesson 2, 'The ANOVA table': model.anova() prints the whole table; hand it in as it is.",
     ],
 )
 def anova(fits: Fits) -> Iterator[Way]:
@@ -341,8 +345,9 @@ def anova(fits: Fits) -> Iterator[Way]:
     ByLevel(MACHINES, {"estimate": 0.0101, "p": 0.000051}, pairs=True),
     hints=[
         "Three machines make three pairs. Which of your models knows the workers?",
-        "model.emmeans('Machine').pairs() adjusts by Tukey's method, as its caption says.",
-        "Lesson 2, 'Marginal means'",
+        "Compare within workers, by the model of the 18 means; p must allow for three comparisons.",
+        "Lesson 2, 'Marginal means': model.emmeans(factor).pairs() adjusts by Tukey's method, as "
+        "its caption says.",
     ],
 )
 def tukey(fits: Fits) -> Iterator[Way]:
@@ -398,9 +403,11 @@ def tukey(fits: Fits) -> Iterator[Way]:
     hints=[
         "Three questions: what if the same six try again, what if six others do, and how do two "
         "machines compare?",
-        "model.emmeans('Machine') and its .pairs() have a column SE. For new workers fit "
-        "mt.lmer('score ~ Machine + (1|Worker)', ...) to the 18 means, as lesson 2 does.",
-        "Lesson 2, 'Three standard errors of one mean'",
+        "The same workers bring new noise only. New workers bring new levels as well, so in that "
+        "model workers are random. In a difference the levels cancel.",
+        "Lesson 2, 'Three standard errors of one mean': m.emmeans('Machine') and its .pairs() "
+        "have a column SE; m is your model or, for new workers, mt.lmer('score ~ Machine + "
+        "(1|Worker)', means) of the 18 means.",
     ],
 )
 def errors(fits: Fits) -> Iterator[Way]:
@@ -488,7 +495,8 @@ def errors(fits: Fits) -> Iterator[Way]:
     hints=[
         "Of whom does the sentence speak?",
         "A standard error is a promise about repetitions. Who would take part in the next one?",
-        "Lesson 2, 'Three standard errors of one mean', and 'Play'",
+        "Lesson 2, 'Three standard errors of one mean', says of whom each of them speaks; "
+        "m.emmeans('Machine') of the two models shows by how much they differ.",
     ],
 )
 def claim(fits: Fits) -> Iterator[Way]:
@@ -511,11 +519,12 @@ machines.sentences(
             "workers were the blocks, and their number, not that of the attempts, is the evidence",
             "what the tables do not show: workers unlike the others, or how few there were",
         ),
-        least=25,
+        least=12,
     ),
     hints=[
         "The test, then the pairs, then your advice, then what might speak against it.",
         "Look at your picture of task 2 again: are all lines alike?",
-        "Lesson 2, 'Say it in words'",
+        "Lesson 2, 'Say it in words': a report of this kind; the numbers are in model.anova() and "
+        "model.emmeans('Machine').pairs().",
     ],
 )

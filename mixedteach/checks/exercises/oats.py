@@ -175,8 +175,9 @@ def _lines(data: pd.DataFrame, x: str, trace: str) -> Parts:
     Picture(3, 4, decimals=0.06),
     hints=[
         "Nitrogen is along the axis; the means are over the blocks.",
-        "mt.plot.interaction(data, x=..., trace=..., response=...) draws such lines.",
-        "Lesson 6, 'Nitrogen and variety'.",
+        "So each variety is a line, with a point for each amount.",
+        "Lesson 6, 'Nitrogen and variety': mt.plot.interaction(data, x=..., trace=..., "
+        "response=...) draws such lines.",
     ],
 )
 def profiles(fits: Fits) -> Iterator[Way]:
@@ -210,7 +211,8 @@ def profiles(fits: Fits) -> Iterator[Way]:
     hints=[
         "Which is the smallest piece of land that has one variety on all of it?",
         "Where two varieties could have been exchanged by the lot, there is the unit of variety.",
-        "Lesson 6, 'A question and data' and 'Crossed or nested?'",
+        "Lesson 6, 'A question and data' and 'Crossed or nested?': mt.plot.layout, at the start "
+        "of this exercise, draws all pieces of land.",
     ],
 )  # fmt: skip
 def unit_of_variety(fits: Fits) -> Iterator[Way]:
@@ -226,8 +228,10 @@ def unit_of_variety(fits: Fits) -> Iterator[Way]:
     FormulaText(FACTORS),
     hints=[
         "Fixed: what was chosen for its own sake. Random: the pieces of land of both sizes.",
-        "A whole plot is a variety within a block.",
-        "Lesson 6, 'Fit: whole plots within blocks'.",
+        "A whole plot is a variety within a block, so it needs two names: its block's and its "
+        "variety's.",
+        "Lesson 6, 'Fit: whole plots within blocks': mt.lmer('y ~ a*b + (1|g/h)', data), where h "
+        "lies within g; a*b holds a, b and their interaction.",
     ],
 )
 def split_plot(fits: Fits) -> Iterator[Way]:
@@ -283,8 +287,10 @@ def _tests(m: MixedModel | LinearModel, **options: object) -> Parts:
     ByLevel(TERMS, {"F": 0.0051, "den_df": 0.02}),
     hints=[
         "Two terms, two errors: variety has fewer denominator df than nitrogen.",
-        "m.anova() gives type III and Satterthwaite's df; give F and den_df of the two rows.",
-        "Lesson 6, 'Each term with its own denominator'.",
+        "Varieties are compared between whole plots, amounts of nitrogen within them. The model "
+        "knows that, if its random part does.",
+        "Lesson 6, 'Each term with its own denominator': m.anova() gives type III and "
+        "Satterthwaite's df; take F and den_df of the two rows.",
     ],
 )
 def split_tests(fits: Fits) -> Iterator[Way]:
@@ -344,8 +350,10 @@ def _means(m: MixedModel | LinearModel, **options: str) -> Parts:
     ByLevel(VARIETIES, {"mean": 0.011}),
     hints=[
         "Which sub-plots of Victory were lost: those with much nitrogen, or with little?",
+        "All amounts must count alike for each variety: average what the model expects of each, "
+        "also where the sub-plot was lost.",
+        "Lesson 4, 'LS means, fixed against mixed'; glossary, 'estimated marginal mean': "
         "m.emmeans('variety') averages over nitrogen with equal weights.",
-        "Lesson 4, 'LS means, fixed against mixed'; glossary, 'estimated marginal mean'.",
     ],
 )
 def variety_means(fits: Fits) -> Iterator[Way]:
@@ -396,8 +404,10 @@ def _finite(row: pd.Series, *parts: str) -> Parts:
     Numbers({"estimate": 0.0051, "SE": 0.0051, "df": 0.011}),
     hints=[
         "The difference of two varieties contains the error of whole plots and of sub-plots.",
-        "m.emmeans('variety', ddf='kenward-roger').pairs() has the columns estimate, SE and df.",
-        "Lesson 6, 'How much could two varieties differ?'; lesson 4, 'Four kinds of df'.",
+        "Not of plain means: of the means of task 5. Kenward and Roger's method changes SE and "
+        "df: take both from one table.",
+        "Lesson 6, 'How much could two varieties differ?'; lesson 4, 'Four kinds of df': "
+        "m.emmeans(..., ddf='kenward-roger').pairs() has the columns estimate, SE and df.",
     ],
 )
 def variety_difference(fits: Fits) -> Iterator[Way]:
@@ -461,8 +471,10 @@ def variety_difference(fits: Fits) -> Iterator[Way]:
     Numbers({"estimate": 0.0051, "p": 0.00051, "df": 0.0051}),
     hints=[
         "Four amounts are six pairs; this is one of them. Mind which is subtracted from which.",
-        "m.emmeans('nitrogen').pairs() has all pairs, adjusted by Tukey's method.",
-        "Lesson 6, 'How much does nitrogen bring?'",
+        "The more pairs are compared, the more often chance makes one look large: p is adjusted "
+        "for all six, though one is asked.",
+        "Lesson 6, 'How much does nitrogen bring?': m.emmeans('nitrogen').pairs() has all pairs, "
+        "adjusted by Tukey's method.",
     ],
 )
 def nitrogen_step(fits: Fits) -> Iterator[Way]:
@@ -520,11 +532,12 @@ oats.sentences(
             "lost sub-plots: says that plain means mislead because Victory lost sub-plots with "
             "little nitrogen, and that the model's means compare like with like (1 point)",
         ),
-        least=40,
+        least=12,
     ),
     hints=[
         "Three paragraphs of one or two sentences: varieties, nitrogen, lost sub-plots.",
         "A unit of yield is 20 lb an acre, or 22.4 kg a hectare.",
-        "Lesson 6, 'Say it in words'.",
+        "Lesson 6, 'Say it in words': a report of this kind; m.anova() and m.emmeans(...).pairs() "
+        "have its numbers.",
     ],
 )

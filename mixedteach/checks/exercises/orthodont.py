@@ -108,8 +108,9 @@ def _lines(data: pd.DataFrame, x: str, trace: str) -> Parts:
     Picture(2, 4, decimals=0.02),
     hints=[
         "Age is along the axis; the means are over children of one sex.",
-        "mt.plot.interaction(data, x=..., trace=..., response=...) draws such lines.",
-        "Lesson 6, 'Nitrogen and variety', has a picture of this kind.",
+        "So there are two lines, and each has a point for every age.",
+        "Lesson 6, 'Nitrogen and variety', has a picture of this kind: mt.plot.interaction(data, "
+        "x=..., trace=..., response=...).",
     ],
 )
 def profiles(fits: Fits) -> Iterator[Way]:
@@ -145,8 +146,9 @@ def _four(reml: MixedModel, ml: MixedModel, column: str = "variance") -> Parts:
     ByLevel((_ROWS, ("REML", "ML")), {"variance": 0.0051}),
     hints=[
         "Four numbers, two fits. Which of the two is what mt.lmer does if you say nothing?",
-        "A fitted model has m.variance_components; reml=False fits by ML.",
-        "Lesson 5, 'ML against REML'.",
+        "The same formula and the same readings; only the likelihood differs.",
+        "Lesson 5, 'ML against REML': mt.lmer(..., reml=False) fits by ML; m.variance_components "
+        "has the column variance.",
     ],
 )
 def variances(fits: Fits) -> Iterator[Way]:
@@ -211,7 +213,9 @@ def _matrices(m: MixedModel) -> Parts:
         "V = ZGZ' + R: the variance between children stands wherever both readings are one "
         "child's, the residual variance on the diagonal only. theta is a ratio of standard "
         "deviations.",
-        "Lesson 5, 'V: what two readings share' and 'For the curious: the search, watched'.",
+        "Lesson 5, 'V: what two readings share' and 'For the curious: the search, watched': "
+        "m.matrices() has X, Z and V, whose first two rows are readings of one child; m.theta is "
+        "theta.",
     ],
 )
 def matrices(fits: Fits) -> Iterator[Way]:
@@ -292,7 +296,8 @@ def _estimable(m: MixedModel | LinearModel, weights: tuple[float, ...] = GIRLS) 
         "Boys are the reference. Which two coefficients add up to the slope of the girls?",
         "An estimate is L @ beta, its variance L @ cov @ L, where L holds a 0 or a 1 for each "
         "coefficient and cov is the inverse of X'V^-1 X.",
-        "Lesson 5, 'The fixed effects by hand'.",
+        "Lesson 5, 'The fixed effects by hand': np.linalg.inv(X.T @ np.linalg.inv(V) @ X) is cov; "
+        "m.estimable({'girls': L}) shows whether you got it right.",
     ],
 )
 def girls_slope(fits: Fits) -> Iterator[Way]:
@@ -344,9 +349,11 @@ def girls_slope(fits: Fits) -> Iterator[Way]:
     Numbers({"loglik": 0.0051, "LRT": 0.0011, "df": 0.05, "p": 0.00051}),
     hints=[
         "The two models have different fixed effects. Which likelihood may be compared?",
-        "LRT is twice the gain in log-likelihood, and m.llf is that of a fit; "
-        "mt.compare(small, large) makes the table.",
-        "Lesson 5, 'The classic mistake: comparing REML likelihoods'.",
+        "LRT is twice the gain in log-likelihood; its df are the coefficients that the smaller "
+        "model lacks.",
+        "Lesson 5, 'The classic mistake: comparing REML likelihoods', and 'What to do instead': "
+        "mt.compare(small, large) fits again and makes the table; m.llf is the log-likelihood of "
+        "a fit.",
     ],
 )
 def likelihood_ratio(fits: Fits) -> Iterator[Way]:
@@ -397,8 +404,10 @@ def likelihood_ratio(fits: Fits) -> Iterator[Way]:
     }),
     hints=[
         "Why was REML forbidden in the question before? Is that so here?",
-        "REML looks at contrasts in which the fixed effects cancel: same X, same contrasts.",
-        "Lesson 5, 'Is the random effect of tablets needed? May you compare REML likelihoods?'",
+        "REML looks at contrasts in which the fixed effects cancel. What contrasts do two models "
+        "with the same X have?",
+        "Lesson 5, 'Is the random effect of tablets needed? May you compare REML likelihoods?', "
+        "answers this for ten tablets; mt.compare(small, large) takes such models, too.",
     ],
 )  # fmt: skip
 def compare_slopes_by(fits: Fits) -> Iterator[Way]:
@@ -419,8 +428,11 @@ def compare_slopes_by(fits: Fits) -> Iterator[Way]:
     FormulaText(),
     hints=[
         "A line has an intercept and a slope; those of a child deviate from those of its sex.",
-        "(x|g) gives each group g a random intercept and a random slope of x.",
-        "Lesson 1, 'Why mixed models?' (reason 6); the glossary, 'random intercept, random slope'.",
+        "Fixed: a mean line for boys and one for girls, different in both. Random: an intercept "
+        "and a slope for each child, which may go together.",
+        "Lesson 1, 'Why mixed models?' (reason 6), and the glossary, 'random intercept, random "
+        "slope': (x|g) in mt.lmer gives each group g a random intercept and a random slope of x; "
+        "a*b holds a, b and their interaction.",
     ],
 )
 def growth_formula(fits: Fits) -> Iterator[Way]:
@@ -466,11 +478,12 @@ orthodont.sentences(
             "names the method: models with different fixed effects compared by ML, variances and "
             "standard errors by REML, because ML's variances are too small (1 point)",
         ),
-        least=30,
+        least=12,
     ),
     hints=[
         "Three things: the two slopes with their unit, the test, the likelihoods.",
         "Why are ML's variances too small? What does ML take for known?",
-        "Lesson 5, 'Why ML finds too little variance' and 'Say it in words'.",
+        "Lesson 5, 'Why ML finds too little variance' and 'Say it in words': a report of this "
+        "kind; m.coefficients() and mt.compare have its numbers.",
     ],
 )

@@ -124,9 +124,11 @@ def _lines(rows: Sequence[Sequence[float]]) -> dict[str, float]:
     "A picture of all readings: a line for each plate, the six samples along the axis",
     Picture(PLATES, len(SAMPLES), decimals=0.01),
     hints=[
-        "24 lines of 6 points. What is joined by a line was read on the same plate.",
-        "mt.plot.paired has within= (what lies along the axis) and subject= (what makes a line).",
-        "Lesson 3, 'Look: two kinds of differences'.",
+        "What is joined by a line was read on the same plate. So how many lines, of how many "
+        "points?",
+        "The sample is what differs within a line, the plate is what makes the line.",
+        "Lesson 3, 'Look: two kinds of differences': the same for tablets; mt.plot.paired(data, "
+        "response, within=..., subject=...) draws such lines.",
     ],
 )
 def readings(fits: Fits) -> Iterator[Way]:
@@ -158,8 +160,10 @@ def readings(fits: Fits) -> Iterator[Way]:
     FormulaText(("sample", "plate")),
     hints=[
         "Which levels are of interest themselves? Which stand for many others like them?",
-        "A random level for each g is written (1|g); what is fixed stands outside the bars.",
-        "Lesson 3, 'A model for a sample' and 'Fit'.",
+        "Levels of interest are fixed effects, one mean each. Of the others only the variance "
+        "counts: they are random.",
+        "Lesson 3, 'A model for a sample' and 'Fit': mt.lmer('response ~ treatment + (1|object)', "
+        "data); what is fixed stands outside the bars.",
     ],
 )
 def model_formula(fits: Fits) -> Iterator[Way]:
@@ -224,9 +228,11 @@ def _same_plate(plate: float, residual: float, **other: float) -> dict[str, floa
         {"sd_plate": 0.00051, "sd_residual": 0.00051, "covariance": 0.00051, "correlation": 0.00051}
     ),
     hints=[
-        "All four come from the table of variance components, by REML.",
-        "Two readings of one plate share its u_j, and nothing else.",
-        "Lesson 3, 'One change, and what follows from it', 'Where does the variation come from?'",
+        "All four come from two variances, by REML.",
+        "Two readings of one plate share its u_j, and nothing else. The correlation is the shared "
+        "part of a reading's variance.",
+        "Lesson 3, 'One change, and what follows from it', has the formulas; "
+        "m.variance_components has the columns variance and sd.",
     ],
 )
 def same_plate(fits: Fits) -> Iterator[Way]:
@@ -296,8 +302,10 @@ def same_plate(fits: Fits) -> Iterator[Way]:
     Numbers({"blup": 0.00051, "kept": 0.00051}),
     hints=[
         "A plate's own mean lies too far out: part of its deviation is error.",
-        "m.random_effects_table() has the BLUPs; the share depends on the readings a plate has.",
-        "Lesson 3, 'Fit, continued: the tablets themselves' and 'By hand: tablet 8'.",
+        "The share that is kept compares the variance of plates with that of a plate's mean, and "
+        "the error of a mean depends on how many readings a plate has.",
+        "Lesson 3, 'By hand: tablet 8': s2_P / (s2_P + s2 / n), n readings a plate; "
+        "m.random_effects_table() has the BLUPs.",
     ],
 )
 def plate_m(fits: Fits) -> Iterator[Way]:
@@ -370,8 +378,9 @@ def _means(table: pd.DataFrame, **other: float) -> dict[str, float]:
     ByLevel(SAMPLES, {"mean": 0.0051, "SE": 0.00051, "df": 0.051}),
     hints=[
         "With new plates two things would be new: the plates and the errors of reading.",
-        "m.emmeans('sample') has all three columns.",
-        "Lesson 3, 'Why 0.115 and not 0.127?' and 'The classic mistake'.",
+        "So the SE must contain both variances: plates are random in the model it comes from.",
+        "Lesson 3, 'Why 0.115 and not 0.127?': m.emmeans('sample') has the columns emmean, SE and "
+        "df.",
     ],
 )
 def sample_means(fits: Fits) -> Iterator[Way]:
@@ -417,8 +426,10 @@ def sample_means(fits: Fits) -> Iterator[Way]:
     Numbers({"F": 0.051, "num_df": 0.05, "den_df": 0.05}),
     hints=[
         "Every plate compares all six samples; what is the noise in such a comparison?",
-        "m.anova() has the columns F, num_df and den_df.",
-        "Lesson 3, 'By hand: variances from the ANOVA table'.",
+        "What plates differ by cancels. The noise is what is left after samples and plates, and "
+        "its df are those of the denominator.",
+        "Lesson 3, 'By hand: variances from the ANOVA table': F is a ratio of mean squares; for "
+        "the mixed model m.anova() has the columns F, num_df and den_df.",
     ],
 )
 def f_sample(fits: Fits) -> Iterator[Way]:
@@ -461,7 +472,8 @@ def f_sample(fits: Fits) -> Iterator[Way]:
     hints=[
         "Write down the difference of two readings, of one plate and of two. What cancels?",
         "The variance of the difference is 2 sigma^2 in one design, and in the other?",
-        "Lesson 3, 'Why 0.115 and not 0.127?' and 'Play: which standard error does not care?'",
+        "Lesson 3, 'Play: which standard error does not care?': move the variance of the tablets "
+        "there; with m.variance_components you can work out the SE of both designs.",
     ],
 )
 def design(fits: Fits) -> Iterator[Way]:
@@ -488,11 +500,12 @@ penicillin.sentences(
             "says what follows for use: compare samples on the same plate, or read a sample on "
             "several plates, because a plate shifts all its readings alike (1 point)",
         ),
-        least=25,
+        least=12,
     ),
     hints=[
         "Say what the two numbers mean to somebody who will use such plates.",
         "What of a single plate's reading is the sample, what the plate, what error?",
-        "Lesson 3, 'Say it in words'.",
+        "Lesson 3, 'Say it in words': a report of this kind; m.variance_components has the "
+        "numbers.",
     ],
 )

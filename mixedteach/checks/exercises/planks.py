@@ -210,7 +210,25 @@ def model_formula(fits: Fits) -> Iterator[Way]:
         "interaction_missing", parts(f"width + depth + {STRATA}"),
         says="Are the lines of the widths parallel?",
     )  # fmt: skip
+    yield mistake(
+        "interaction_missing", parts("width + depth + (1|plank)"),
+        says="And planks differ in shape, not in level only.",
+    )  # fmt: skip
+    yield mistake(
+        "term_missing", parts("width*depth + (1|plank:width) + (1|plank:depth)"),
+        says="The level of a plank, (1|plank), is shared by all of its readings.",
+    )  # fmt: skip
+    yield mistake(
+        "term_missing", parts(f"width + {STRATA}"), says="Depth is not in the fixed part."
+    )
+    yield mistake(
+        "strata_missing", parts("width*depth + (width|plank)"),
+        says="Free covariances of the widths are a way, too (lesson 7), but plank:depth is not in "
+        "it; write one term for each kind of random effect.",
+    )  # fmt: skip
     yield mistake("blocks_ignored", parts("width*depth"))
+    yield mistake("blocks_ignored", parts("width + depth"))
+    yield mistake("blocks_fixed", parts("width*depth*plank"))
     yield mistake("blocks_fixed", parts("width*depth + plank + plank:width + plank:depth"))
     yield mistake("blocks_fixed", parts("width*depth + plank"))
     yield mistake("blocks_fixed", parts("width*depth + plank + (1|plank:width) + (1|plank:depth)"))
@@ -427,7 +445,7 @@ planks.sentences(
             "names one assumption or limit: equally variable differences, an average over depths "
             "in spite of the interaction, or planks of one origin (1 point)",
         ),
-        least=40,
+        least=20,
     ),
     hints=[
         "Three parts: model, results with numbers and units, limits.",

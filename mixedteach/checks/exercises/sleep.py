@@ -140,9 +140,11 @@ sleep = Exercise(
     hints=[
         "The table is long: the two readings of a person stand in two rows. Which shape has them "
         "side by side?",
-        "wide = sleep.pivot(index='Subject', columns='day', values='Reaction'); then subtract one "
-        "column from the other.",
-        "Lesson 1, 'The same, long: one row a reading', and 'Fit: one difference a tablet'",
+        "Give each person a row and each day a column; then one column minus the other is a "
+        "number for each person.",
+        "Lesson 1, 'The same, long: one row a reading', and 'Fit: one difference a tablet': "
+        "data.pivot(index=..., columns=..., values=...) makes the wide table; subtract its "
+        "columns.",
     ],
 )
 def changes(fits: Fits) -> Iterator[Way]:
@@ -174,9 +176,10 @@ def changes(fits: Fits) -> Iterator[Way]:
     "A picture with a line for each person, from day 2 to day 9.",
     Picture(18, 2, 0.0501),
     hints=[
-        "There is a picture for pairs in mt.plot; lesson 1 draws it before any model.",
-        "within is the factor that differs within a pair, subject what makes a pair.",
-        "Lesson 1, 'Look'",
+        "Lesson 1 draws its readings before any model. What is joined by a line there?",
+        "The two readings of one person are joined: the day differs within a pair, the person "
+        "makes the pair.",
+        "Lesson 1, 'Look': mt.plot.paired(data, response, within=..., subject=...).",
     ],
 )
 def lines(fits: Fits) -> Iterator[Way]:
@@ -201,9 +204,12 @@ def lines(fits: Fits) -> Iterator[Way]:
     "The mean difference, day 9 minus day 2, its standard error, and the df of its t-test.",
     Numbers({"estimate": 0.0501, "SE": 0.0201, "df": 0.051}),
     hints=[
-        "How many independent pieces of information are there about the change: 36, or fewer?",
-        "d_j = mu + e_j: the model holds differences only. SE = sd(d) / sqrt(number of d).",
-        "Lesson 1, 'Mean, standard error, t', and 'The paired t-test in one line'",
+        "How many independent pieces of information are there about the change: as many as "
+        "readings, or fewer?",
+        "d_j = mu + e_j: the model holds differences only. SE = sd(d) / sqrt(number of d), and "
+        "the mean takes one df.",
+        "Lesson 1, 'The paired t-test in one line': mt.paired_t_test(data, response, within=..., "
+        "subject=...) has the columns estimate, SE and df.",
     ],
 )
 def difference(fits: Fits) -> Iterator[Way]:
@@ -290,8 +296,9 @@ def difference(fits: Fits) -> Iterator[Way]:
     Numbers({"lower": 0.0501, "upper": 0.0501}),
     hints=[
         "Which standard error, and which quantile of t?",
-        "mean -+ t * SE. t belongs to the df of question 3; mt.paired_t_test prints the limits.",
-        "Lesson 1, 'Mean, standard error, t': the text below the code",
+        "mean -+ t * SE, where t belongs to the df of question 3.",
+        "Lesson 1, 'The paired t-test in one line': mt.paired_t_test prints the limits as lower "
+        "and upper; 'Mean, standard error, t' has them by hand.",
     ],
 )
 def interval(fits: Fits) -> Iterator[Way]:
@@ -366,9 +373,10 @@ def interval(fits: Fits) -> Iterator[Way]:
     Numbers({"p": 0.00051, "df": 0.051}),
     hints=[
         "The test of question 3 asks whether mu is 0. What must change so that it asks for 60?",
-        "t = (mean - 60) / SE. Or subtract 60 from all differences. 60 lies inside the interval of "
-        "question 4 exactly if this p is above .05.",
-        "Lesson 1, 'Mean, standard error, t'",
+        "t = (mean - 60) / SE. To check: 60 lies inside the interval of question 4 exactly if "
+        "this p is above .05.",
+        "Lesson 1, 'The paired t-test in one line': make every reading of day 9 smaller by 60; "
+        "mt.paired_t_test, which tests against zero, then tests against 60.",
     ],
 )
 def sixty_ms(fits: Fits) -> Iterator[Way]:
@@ -407,8 +415,10 @@ _FACTORS = ("day", "Subject")
     hints=[
         "'Reaction ~ day' is the two-sample test: try it, and look at its df.",
         "The paired test lets each person have a level of his or her own. Name what makes a pair, "
-        "after day. With the right formula, the row of day has the SE and df of question 3.",
-        "Lesson 1, 'The classic mistake'. Lesson 2 begins with the answer.",
+        "too.",
+        "Lesson 1, 'What the two-sample test forgets', and lesson 2, 'The paired t-test again': "
+        "mt.lm('response ~ treatment + block', data); the row of day then has the SE and df of "
+        "question 3.",
     ],
 )
 def formula(fits: Fits) -> Iterator[Way]:
@@ -454,7 +464,8 @@ _BOTH = {
     hints=[
         "Ask of each factor: if the experiment were repeated, would its levels be the same?",
         "Of which people does the study want to say something: of these, or of people?",
-        "Lesson 1, 'Fixed and random factors'",
+        "Lesson 1, 'Fixed and random factors': levels chosen for their own sake are fixed, those "
+        "that stand for many others are random.",
     ],
 )
 def factors(fits: Fits) -> Iterator[Way]:
@@ -487,11 +498,12 @@ sleep.sentences(
             "what the design cannot tell: without a group that slept, time and practice may have "
             "their part in the change",
         ),
-        least=15,
+        least=12,
     ),
     hints=[
         "Say what was found, then how precisely, then what remains open.",
         "Nobody slept normally for comparison. What else changes from day 2 to day 9?",
-        "Lesson 1, 'Say it in words'",
+        "Lesson 1, 'Say it in words': a report of this kind; mt.paired_t_test has all of its "
+        "numbers.",
     ],
 )

@@ -154,8 +154,9 @@ def _lines(rows: pd.DataFrame) -> dict[str, float]:
     Picture(PAIRS, 2, decimals=0.001),
     hints=[
         "Only complete tablets have a line; the others are single points, or left out.",
-        "mt.plot.paired(data, response, within=..., subject=...) passes over missing readings.",
-        "Lesson 4, 'The readings'.",
+        "The method is what differs within a line, the tablet is what makes the line.",
+        "Lesson 4, 'The readings': mt.plot.paired(data, response, within=..., subject=...) passes "
+        "over missing readings.",
     ],
 )
 def readings(fits: Fits) -> Iterator[Way]:
@@ -193,8 +194,10 @@ def _paired(wide: pd.DataFrame) -> dict[str, float]:
     Numbers({"estimate": 0.00051, "SE": 0.00051, "df": 0.05}),
     hints=[
         "How many tablets have both readings? One difference each.",
-        "Either mt.paired_t_test on the wide table without gaps, or mt.lm with tablet and method.",
-        "Lesson 4, 'What did the ten unpaired readings do?'",
+        "The paired t-test of these differences; or fixed tablets, where a tablet with one "
+        "reading says nothing about the difference.",
+        "Lesson 4, 'What did the ten unpaired readings do?': mt.paired_t_test(wide.dropna(), ..., "
+        "...), or mt.lm('response ~ block + treatment', data).coefficients().",
     ],
 )
 def pairs_only(fits: Fits) -> Iterator[Way]:
@@ -226,8 +229,10 @@ def pairs_only(fits: Fits) -> Iterator[Way]:
     Model(variances=1),
     hints=[
         "Take the long table as it is: a model leaves out missing readings, not whole tablets.",
-        "mt.lmer('y ~ x + (1|g)', data). Look at the number of observations in its summary.",
-        "Lesson 4, 'Fit: tablets as a sample'.",
+        "These tablets stand for others, so their levels are random; the methods are compared, so "
+        "they are fixed.",
+        "Lesson 4, 'Fit: tablets as a sample': mt.lmer('y ~ x + (1|g)', data). Look at the number "
+        "of observations in its summary.",
     ],
 )
 def mixed_model(fits: Fits) -> Iterator[Way]:
@@ -249,9 +254,10 @@ def mixed_model(fits: Fits) -> Iterator[Way]:
     "The difference HPLC - NIR by the mixed model on all readings, with SE and Satterthwaite's df",
     Numbers({"estimate": 0.00051, "SE": 0.00051, "df": 0.051}),
     hints=[
+        "Which row of the table of fixed effects compares the two methods?",
         "NIR is the reference level, so one coefficient is the difference.",
-        "m.coefficients() has estimate, SE and df; Satterthwaite's df are its default.",
-        "Lesson 4, 'The whole fit'.",
+        "Lesson 4, 'The whole fit': m.coefficients() has estimate, SE and df; Satterthwaite's df "
+        "are its default.",
     ],
 )
 def difference(fits: Fits) -> Iterator[Way]:
@@ -282,8 +288,10 @@ def difference(fits: Fits) -> Iterator[Way]:
     ByLevel(METHODS, {"mean": 0.0051, "SE": 0.00051, "df": 0.051}),
     hints=[
         "What the model expects of all tablets, also of those that a method never read.",
-        "m.emmeans('method') has the columns emmean, SE and df.",
-        "Lesson 4, 'LS means, fixed against mixed'.",
+        "Not the means of the readings that are there, but the intercept (NIR), and the intercept "
+        "with what HPLC adds to it.",
+        "Lesson 4, 'LS means, fixed against mixed': m.emmeans('method') has the columns emmean, "
+        "SE and df.",
     ],
 )
 def method_means(fits: Fits) -> Iterator[Way]:
@@ -330,9 +338,10 @@ def method_means(fits: Fits) -> Iterator[Way]:
     "The same difference by Kenward-Roger: its SE, df and p",
     Numbers({"SE": 0.00051, "df": 0.051, "p": 0.00051}),
     hints=[
-        "The variances were estimated from few readings; this method allows for it, in SE and df.",
-        "coefficients, emmeans and estimable all take ddf=.",
-        "Lesson 4, 'Four kinds of df'.",
+        "The variances were estimated from few readings; this method allows for it.",
+        "It changes the SE and the df, and so p: take all three from one table.",
+        "Lesson 4, 'Four kinds of df': coefficients, emmeans and estimable all take "
+        "ddf='kenward-roger'.",
     ],
 )
 def kenward_roger(fits: Fits) -> Iterator[Way]:
@@ -379,7 +388,9 @@ def kenward_roger(fits: Fits) -> Iterator[Way]:
     hints=[
         "Why is each reading missing, and is the reason in the table?",
         "NIR reads 10.5 partly because the tablet is strong, partly by luck. Who still sees it?",
-        "Lesson 4, 'Does it matter why a reading is missing?' and the slide after it.",
+        "Lesson 4, 'Does it matter why a reading is missing?' and '200 experiments of each kind': "
+        "find the kind of loss that is yours there; mt.lmer used all readings, mt.paired_t_test "
+        "the pairs.",
     ],
 )  # fmt: skip
 def trust(fits: Fits) -> Iterator[Way]:
@@ -414,11 +425,12 @@ tablets.sentences(
             "says that no difference is seen, but not that there is none, and why the complete "
             "pairs give another answer (1 point)",
         ),
-        least=30,
+        least=12,
     ),
     hints=[
         "Somebody who was not there should learn what is missing, and why.",
         "A large p does not show that two methods are equal: what does the interval allow?",
-        "Lesson 4, 'Say it in words'.",
+        "Lesson 4, 'Say it in words': a report of this kind; m.coefficients(ddf='kenward-roger') "
+        "has its numbers.",
     ],
 )
