@@ -9,6 +9,7 @@ the Python packages that carry them: ``pip install "mixedteach[slides]"``.
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import mimetypes
 import re
@@ -235,13 +236,22 @@ def _slide(cells: Sequence[tuple[Any, str]], context: str) -> list[Placed]:
             until = next((j for j in range(i + 1, len(types)) if types[j] == kind), len(types))
             seen[until - 1].after = "</div>"
     notes = [
-        Placed(cell, '<aside class="notes">', "</aside>") for cell, kind in cells if kind == "notes"
+        Placed(_opened(cell), '<aside class="notes">', "</aside>")
+        for cell, kind in cells
+        if kind == "notes"
     ]
     slide = [*seen, *notes]
     above = f'<p class="deck-context">{context}</p>' if context else ""
     slide[0].before = f'<section><div class="fit">{above}' + slide[0].before
     slide[-1].after += "</div></section>"
     return slide
+
+
+def _opened(cell: Any) -> Any:
+    """Return a note with its folded parts open: folded for readers, not for the speaker."""
+    opened = copy.copy(cell)
+    opened.source = cell.source.replace("<details>", "<details open>")
+    return opened
 
 
 # -- from notebook to page -------------------------------------------------------------------------
