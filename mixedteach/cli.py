@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--open", action="store_true", help="open the slides in the browser")
     sub.set_defaults(run=_slides, sub=sub)
 
-    about = "open the lessons in JupyterLab, in a copy of your own"
+    about = "open lessons and exercises in JupyterLab, in a copy of your own"
     sub = commands.add_parser(
         "lab",
         help=about,
@@ -102,6 +102,73 @@ def parser() -> argparse.ArgumentParser:
         "--copy-only", action="store_true", help="make or update the copy, and stop there"
     )
     sub.set_defaults(run=_lab, sub=sub)
+
+    about = "make exercises from the instructor's notebooks, or a course folder for nbgrader"
+    sub = commands.add_parser(
+        "exercises",
+        help=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="mixedteach exercises [--check]\n"
+        "       mixedteach exercises --course DIR [EXERCISE ...] [--seed N [--students FILE]]\n"
+        "                            [--force]",
+        description="Make exercises from the instructor's notebooks: the folder 'exercises' of a "
+        "clone,\nor, with --course, a folder in which nbgrader assigns, collects and grades them.",
+        epilog=_EXERCISES_EPILOG,
+    )
+    sub.add_argument(
+        "exercises", nargs="*", metavar="EXERCISE",
+        help="with --course: a number (7), a name or a part of it (beech); by default all",
+    )  # fmt: skip
+    sub.add_argument(
+        "--check", action="store_true",
+        help="write nothing; exit with 1 if the folder 'exercises' is not what it should be",
+    )  # fmt: skip
+    sub.add_argument(
+        "--course", metavar="DIR", type=Path, help="the course folder; made if it is not there"
+    )
+    sub.add_argument(
+        "--seed", metavar="N", type=int,
+        help="a graded variant: data simulated anew, the same for the same N (keep it secret)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--students", metavar="FILE", type=Path,
+        help="other data for each student: a CSV file with a column 'id'",
+    )  # fmt: skip
+    sub.add_argument(
+        "--force", action="store_true", help="replace files of the course folder that differ"
+    )
+    sub.set_defaults(run=_exercises, sub=sub)
+
+    about = "grade what students handed in, each submission in a box"
+    sub = commands.add_parser(
+        "grade",
+        help=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"{about.capitalize()}.\nThe scores go to nbgrader's gradebook.",
+        epilog=_GRADE_EPILOG,
+    )
+    sub.add_argument(
+        "assignment", metavar="ASSIGNMENT",
+        help="its name, its number (7) or a part of its name (beech)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--course", metavar="DIR", type=Path, default=Path(),
+        help="the course folder (default: the current folder)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--student", metavar="ID", nargs="+", action="extend", default=[],
+        help="these students only",
+    )  # fmt: skip
+    sub.add_argument(
+        "--seconds", metavar="S", type=float, default=120,
+        help="how long a submission may run (default: 120)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--no-box", action="store_true",
+        help="run submissions as yourself, with your files and your network: only if you trust "
+        "every one of them",
+    )  # fmt: skip
+    sub.set_defaults(run=_grade, sub=sub)
     return top
 
 
@@ -135,6 +202,41 @@ Your copy is yours. When a newer version of mixedteach brings other lessons,
     folder.
 
 What follows two dashes is handed to JupyterLab: mixedteach lab -- --port 9000
+"""
+
+
+_EXERCISES_EPILOG = """\
+examples:
+  mixedteach exercises                             in a clone: the folder 'exercises'
+  mixedteach exercises --course stat               all, with the public data
+  mixedteach exercises --course stat 7 --seed 2718 one, with data of your class
+  mixedteach exercises --course stat 7 --seed 2718 --students students.csv
+
+The course folder gets
+  nbgrader_config.py             nbgrader's configuration; yours to change
+  source/ASSIGNMENT/             the notebook with solutions, and the data if simulated
+  answer_keys/ASSIGNMENT.json    right answers and known mistakes, for 'mixedteach grade'
+and, with --students, handout/ID/ASSIGNMENT/ with what to give to each student.
+
+Then, in that folder:
+  nbgrader generate_assignment ASSIGNMENT    what students get, in release/ASSIGNMENT
+  (students work, and submitted/ID/ASSIGNMENT/ASSIGNMENT.ipynb is what they hand in)
+  mixedteach grade ASSIGNMENT                the scores
+  nbgrader generate_feedback ASSIGNMENT      a page for each student, in feedback/ID
+  nbgrader export                            grades.csv
+"""
+
+_GRADE_EPILOG = """\
+Read are submitted/ID/ASSIGNMENT/ in the course folder, where nbgrader collects them,
+and the key in answer_keys. Written are nbgrader's gradebook, autograded/ID/ASSIGNMENT
+(from which 'nbgrader generate_feedback' makes the page for the student), and for you
+reports/ASSIGNMENT.csv and reports/ASSIGNMENT/ID.txt.
+
+Sentences wait for a person ('?' in the table): use nbgrader's formgrader. Grading
+again is harmless: grades that a person gave are kept. Afterwards, 'nbgrader
+generate_feedback ASSIGNMENT --force' renews the feedback.
+
+The exit code is 0 if all were graded and 1 if a submission could not be read.
 """
 
 
@@ -188,6 +290,69 @@ def _lab(args: argparse.Namespace) -> int:
         return 0
     print("JupyterLab is starting; press Ctrl-C here to stop it.", flush=True)
     return lab.start(done.folder, browser=not args.no_browser, extra=args.extra)
+
+
+def _exercises(args: argparse.Namespace) -> int:
+    if args.course is None:
+        for given, word in ((args.exercises, "EXERCISE"), (args.seed is not None, "--seed"),
+                            (args.students, "--students"), (args.force, "--force")):  # fmt: skip
+            if given:
+                args.sub.error(f"{word} goes with --course DIR only")
+        return _all_exercises(args.check)
+    if args.check:
+        args.sub.error("--check is for the folder 'exercises'; leave out --course")
+    if args.seed is not None and args.seed < 0:
+        args.sub.error("--seed takes a whole number of at least 0")
+    from mixedteach.grading import course
+
+    students = course.read_roster(args.students) if args.students else []
+    done = course.fill(args.course, args.exercises, args.seed, students, args.force)
+    for path in done.written:
+        print(f"written: {path}")
+    if done.same:
+        print("1 file was there already." if done.same == 1 else
+              f"{done.same} files were there already.")  # fmt: skip
+    if done.kept_config:
+        print(f"{course.CONFIG} is not ours any more: kept as it is.")
+    return 0
+
+
+def _all_exercises(check: bool) -> int:
+    from mixedteach.grading import generate
+
+    changed, orphans = generate.changed(), generate.orphans()
+    for path, content in changed.items():
+        if not check:
+            generate.write(content, path)
+        print(f"{'differs' if check else 'written'}: {path}")
+    for path in orphans:
+        print(f"belongs to no solution: {path}")
+    if not changed and not orphans:
+        print("All exercises are what the solutions give.")
+    return DIFFERS if orphans or (check and changed) else 0
+
+
+def _grade(args: argparse.Namespace) -> int:
+    if not 1 <= args.seconds <= 86_400:
+        args.sub.error("--seconds takes a number from 1 to 86400")
+    from mixedteach.grading import box, grade
+
+    limits = box.Limits(seconds=args.seconds, cell_seconds=min(40, args.seconds))
+    grading = grade.Grading(args.course, args.assignment, limits, boxed=not args.no_box)
+    if args.no_box:
+        print("Warning: without a box, submissions run as you, with your files and network.")
+    students = grading.students(args.student)
+    print("\n".join(grading.table()), flush=True)
+    results = grading.run(
+        students, each=lambda result: print("\n".join(grading.row(result)), flush=True)
+    )
+    unread = sum(not result.readable for result in results)
+    count = "1 submission" if len(results) == 1 else f"{len(results)} submissions"
+    print(f"\n{count}, of which {unread} could not be read" if unread else f"\n{count} graded")
+    if missing := grading.missing():
+        print(f"handed in nothing: {', '.join(missing)}")
+    print(f"Feedback: nbgrader generate_feedback {grading.assignment} --force")
+    return DIFFERS if unread else 0
 
 
 def _refuse(top: argparse.ArgumentParser, args: argparse.Namespace, unknown: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""A working copy of the lessons, and JupyterLab in it (``mixedteach lab``).
+"""A working copy of lessons and exercises, and JupyterLab in it (``mixedteach lab``).
 
-The lessons belong to the package, the copy to the student. A small file in the copy remembers, for
-each file, what was copied. With it every file of the package is in one of these states:
+The originals belong to the package, the copy to the student. A small file in the copy remembers,
+for each file, what was copied. With it every file of the package is in one of these states:
 
 =======================================  =========================================================
 in the student's folder                  what is done
@@ -30,7 +30,7 @@ from pathlib import Path, PurePosixPath
 from mixedteach.errors import MixedTeachError
 from mixedteach.paths import resource
 
-FOLDERS = ("lessons",)  # of the package; the copy has folders of the same names
+FOLDERS = ("lessons", "exercises")  # of the package; the copy has folders of the same names
 RECORD = ".mixedteach.json"
 START = "lessons/README.md"
 
@@ -48,7 +48,7 @@ class Copied:
 
     def report(self) -> list[str]:
         """Return what to tell the student, a sentence a line."""
-        lines = [f"Your copy of the lessons: {self.folder}"]
+        lines = [f"Your copy of lessons and exercises: {self.folder}"]
         if self.added:
             lines.append(f"{_files(len(self.added))} copied.")
         if self.updated:
@@ -104,8 +104,8 @@ def copy(folder: Path) -> Copied:
         return _copy(folder)
     except OSError as error:
         raise MixedTeachError(
-            f"The lessons cannot be copied to {folder} ({error.strerror or error}); choose another "
-            "folder with --dir."
+            f"Lessons and exercises cannot be copied to {folder} ({error.strerror or error}); "
+            "choose another folder with --dir."
         ) from None
 
 

@@ -240,10 +240,10 @@ def test_help_names_every_command(capsys):
     out = capsys.readouterr().out
     assert out.isascii()
     first_words = {line.split()[0] for line in out.splitlines() if line.strip()}
-    assert {"reproduce", "slides", "lab"} <= first_words
+    assert {"reproduce", "slides", "lab", "exercises", "grade"} <= first_words
 
 
-@pytest.mark.parametrize("command", ["slides", "lab"])
+@pytest.mark.parametrize("command", ["slides", "lab", "exercises", "grade"])
 def test_help_of_a_command_is_quick(command, tmp_path):
     code = (
         "import sys\nfrom mixedteach.cli import main\n"

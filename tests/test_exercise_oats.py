@@ -134,6 +134,11 @@ def test_lines_drawn_by_hand_are_right(oats: pd.DataFrame, model: mt.MixedModel)
         ("yield ~ variety*nitrogen + (1|block) + (1|variety)", "crossed_as_nested"),
         ("yield ~ variety*nitrogen + (1|block:variety)", "term_missing"),
         ("yield ~ block + variety*nitrogen", "blocks_fixed"),
+        ("yield ~ variety*nitrogen + block + block:variety", "blocks_fixed"),
+        ("yield ~ variety*nitrogen + block/variety", "blocks_fixed"),
+        ("yield ~ variety + nitrogen + (1|block)", "interaction_missing"),
+        ("yield ~ variety + nitrogen", "blocks_ignored"),
+        ("yield ~ nitrogen + (1|block)", "term_missing"),
     ],
 )
 def test_formulas(formula: str, name: str | None) -> None:
@@ -144,6 +149,45 @@ def test_formulas(formula: str, name: str | None) -> None:
 @pytest.mark.parametrize("word", ["whole plots", "Whole plot", "whole-plots", "block:variety"])
 def test_a_word_may_have_others_that_mean_the_same(word: str) -> None:
     assert mt.check("oats.unit_of_variety", word).ok
+
+
+def test_plots_alone_may_be_either_size() -> None:
+    assert mt.check("oats.unit_of_variety", "plots").status == "unreadable"
+
+
+def test_the_complete_trial_is_the_lessons(oats: pd.DataFrame) -> None:
+    m = mt.lmer(MODEL, mt.load_oats())
+    kenward = m.emmeans("variety", ddf="kenward-roger").pairs().iloc[2]
+    for name, answer in (
+        ("split_tests", m.anova()),
+        ("variety_means", m.emmeans("variety")),
+        ("variety_difference", kenward),
+    ):
+        assert mt.check(f"oats.{name}", answer).mistake == "lesson_data"
+
+
+def test_differences_of_plain_means_are_known(oats: pd.DataFrame, model: mt.MixedModel) -> None:
+    plain = mt.lm("yield ~ variety", oats).emmeans("variety").pairs().iloc[2]
+    assert mt.check("oats.variety_difference", plain).mistake == "raw_means"
+    right = EXERCISE.questions["variety_difference"].ways()[0].parts
+    only = {**right, "estimate": plain["estimate"]}
+    assert mt.check("oats.variety_difference", only).mistake == "raw_means"
+    plain_se = model.emmeans("variety").pairs().iloc[2]["SE"]
+    assert mt.check("oats.variety_difference", {**right, "SE": plain_se}).mistake == (
+        "se_not_adjusted"
+    )
+
+
+def test_coefficients_are_not_means(model: mt.MixedModel) -> None:
+    names = ("Golden.rain", "Marvellous", "Victory")
+    found = dict(zip(names, model.params.iloc[:3], strict=True))
+    assert mt.check("oats.variety_means", found).mistake == "difference_for_mean"
+
+
+def test_df_of_the_numerator_are_not_those_of_the_denominator(model: mt.MixedModel) -> None:
+    tests = model.anova().iloc[:2]
+    turned = {term: {"F": row["F"], "den_df": row["num_df"]} for term, row in tests.iterrows()}
+    assert mt.check("oats.split_tests", turned).mistake == "num_df_for_den"
 
 
 def test_other_oats_are_of_the_same_form(oats: pd.DataFrame) -> None:

@@ -125,6 +125,11 @@ def test_a_formula_may_be_spelled_in_many_ways(formula: str, children: pd.DataFr
         ("distance ~ age*Sex + (1|Subject)", "slope_missing"),
         ("distance ~ age*Sex + (1|Subject) + (0 + age|Subject)", "uncorrelated"),
         ("distance ~ age + Sex + (age|Subject)", "interaction_missing"),
+        ("distance ~ age + Sex + (1|Subject)", "interaction_missing"),
+        ("distance ~ age*Sex + (0 + age|Subject)", "term_missing"),
+        ("distance ~ age*Sex + (1|Subject) + (age|Subject)", "term_extra"),
+        ("distance ~ age*Sex + Subject", "blocks_fixed"),
+        ("distance ~ age*Sex + (Subject|age)", "roles_exchanged"),
     ],
 )
 def test_wrong_formulas_are_known(formula: str, name: str) -> None:

@@ -139,6 +139,9 @@ def test_a_picture_by_hand_passes(penicillin: pd.DataFrame) -> None:
         ("f_sample", {"F": 297.1, "num_df": 5, "den_df": 138}, "residual_df"),
         ("model_formula", "diameter ~ (1|plate) + (1|sample)", "fixed_as_random"),
         ("model_formula", "diameter ~ sample * plate", "blocks_fixed"),
+        ("model_formula", "diameter ~ sample + (0 + sample|plate)", "term_extra"),
+        ("model_formula", "diameter ~ sample + (plate|sample)", "roles_exchanged"),
+        ("model_formula", "plate ~ sample", "sides_exchanged"),
         ("design", "own", "wrong_choice"),
     ],
 )

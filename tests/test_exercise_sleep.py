@@ -143,6 +143,10 @@ def test_what_people_do_wrong(sleep: pd.DataFrame, wide: pd.DataFrame) -> None:
     assert mt.check("sleep.difference", (d.mean(), np.std(d) / 18**0.5, 17)).mistake == "sd_by_n"
     assert mt.check("sleep.difference", (-d.mean(), d.sem(), 17)).mistake == "sign_turned"
     assert mt.check("sleep.difference", (d.mean(), d.sem(), 34)).mistake == "residual_df"
+    assert mt.check("sleep.difference", (d.mean(), d.sem(), 18)).mistake == "n_for_df"
+    right = exercise("sleep").questions["sixty_ms"].ways()[0].parts
+    assert mt.check("sleep.sixty_ms", {**right, "df": 18}).mistake == "n_for_df"
+    assert "added" in mt.check("sleep.sixty_ms", stats.ttest_rel(after + 60, before)).message
     days = mt.lm("Reaction ~ Days", mt.load_sleepstudy()).coefficients().iloc[1]
     assert mt.check("sleep.difference", days).mistake == "covariate_for_factor"
     z = smf.mixedlm("Reaction ~ day", sleep, groups="Subject").fit().conf_int().iloc[1]
@@ -167,6 +171,9 @@ def test_what_people_do_wrong(sleep: pd.DataFrame, wide: pd.DataFrame) -> None:
         ("Reaction ~ Subject", "term_missing"),
         ("Reaction ~ day*Subject", "term_extra"),
         ("Reaction ~ day + (1 | Subject)", "blocks_random"),
+        ("Reaction ~ day + Subject + (1|Subject)", "term_extra"),
+        ("Reaction ~ (1|Subject)", "term_missing"),
+        ("day ~ Reaction + Subject", "sides_exchanged"),
     ],
 )
 def test_formulas(formula: str, name: str | None) -> None:
@@ -182,7 +189,9 @@ def test_factors_by_letter_or_in_words() -> None:
     assert mt.check("sleep.factors", "A").ok
     assert mt.check("sleep.factors", "Day fixed, subject random").ok
     assert mt.check("sleep.factors", "C").mistake == "wrong_choice"
-    assert mt.check("sleep.factors", "E").status == "unreadable"
+    unreadable = mt.check("sleep.factors", "E")
+    assert unreadable.status == "unreadable"
+    assert '"A", "B", "C", "D"' in unreadable.message
 
 
 @pytest.mark.parametrize("seed", range(5))

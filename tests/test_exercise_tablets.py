@@ -101,6 +101,11 @@ def test_other_programs_and_the_hand_pass(tablets: pd.DataFrame, wide: pd.DataFr
     assert checked("mixed_model", fit).ok
     by_ml = smf.mixedlm("content ~ method", rows, groups=rows["tablet"].astype(str))
     assert checked("mixed_model", by_ml.fit(reml=False)).mistake == "ml_for_reml"
+    for load in (mt.load_tablets, mt.load_tablets_missing):
+        assert checked("mixed_model", mt.lmer(MIXED, load())).mistake == "lesson_data"
+    joint = {"estimate": fit.params.iloc[1], "SE": fit.bse.iloc[1], "p": fit.pvalues.iloc[1]}
+    assert checked("difference", joint).mistake == "se_of_all_parameters"
+    assert checked("kenward_roger", joint).mistake == "se_of_all_parameters"
     assert checked("mixed_model", mt.lmer("content ~ 0 + method + (1|tablet)", rows)).ok
     d = (wide["hplc"] - wide["nir"]).dropna()
     assert checked("pairs_only", (d.mean(), stats.sem(d), len(d) - 1)).ok
@@ -129,6 +134,13 @@ def test_a_picture_by_hand_passes(wide: pd.DataFrame) -> None:
         ("difference", (0.0333, 0.0882, 5), "complete_cases"),
         ("difference", (-0.0653, 0.0979, 7.48), "other_df"),
         ("difference", (-0.0653, 0.0916, 24), "residual_df"),
+        ("difference", {"estimate": -0.0653, "SE": 0.1227, "df": 24}, "se_of_all_parameters"),
+        ("difference", (-0.0721, 0.0870, 11.7), "lesson_data"),
+        ("pairs_only", (0.0333, 0.0882, 6), "n_for_df"),
+        ("pairs_only", (0.0333, 0.0882, 19), "wrong_count"),
+        ("pairs_only", (-0.05, 0.0934, 9), "lesson_data"),
+        ("kenward_roger", {"SE": 0.0916, "df": 7.48, "p": 0.525}, "se_not_adjusted"),
+        ("kenward_roger", {"SE": 0.0916, "df": 7.48, "p": 0.498}, "se_not_adjusted"),
         ("kenward_roger", {"SE": 0.0916, "p": 0.476}, "z_for_t"),
         ("kenward_roger", {"SE": 0.0979, "df": 7.48, "p": 0.2625}, "one_sided"),
         ("trust", "pairs", "wrong_choice"),

@@ -35,6 +35,7 @@ def package(tmp_path: Path, monkeypatch) -> Path:
     (lessons / "02_second.ipynb").write_text(notebook("3"), encoding="utf-8")
     (lessons / "README.md").write_text("read me\n", encoding="utf-8")
     (lessons / ".hidden").write_text("", encoding="utf-8")
+    (tmp_path / "package" / "exercises").mkdir()
     monkeypatch.setattr(lab, "resource", lambda name: tmp_path / "package" / name)
     return lessons
 
@@ -184,6 +185,7 @@ def test_a_file_in_the_way(package, tmp_path):
 def test_the_real_lessons_are_copied(tmp_path):
     done = lab.copy(tmp_path)
     assert lab.START in done.added
+    assert "exercises/07_beech_planks.ipynb" in done.added
 
 
 def test_default_folder(monkeypatch, tmp_path):

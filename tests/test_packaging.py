@@ -22,6 +22,7 @@ CONDA_NAMES = {"matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
 IMPORTED_FROM = {
     "yaml": "pyyaml", "IPython": "ipywidgets", "requests": "pooch", "PIL": "matplotlib",
     "nbconvert": "jupyterlab", "nbformat": "jupyterlab", "pygments": "jupyterlab",
+    "traitlets": "jupyterlab", "sqlalchemy": "nbgrader",
 }  # fmt: skip
 
 
@@ -80,6 +81,14 @@ def test_whoever_tests_has_what_slides_need():
     assert set(extras["slides"]) <= set(extras["test"])
     text = (ROOT / "mixedteach" / "slides.py").read_text(encoding="utf-8")
     assert "pip install " + " ".join(pinned(extras["slides"])) in text
+
+
+def test_whoever_tests_has_what_grading_needs():
+    extras = PROJECT["optional-dependencies"]
+    assert set(extras["grading"]) <= set(extras["test"])
+    for name in ("generate", "gradebook"):
+        text = (ROOT / "mixedteach" / "grading" / f"{name}.py").read_text(encoding="utf-8")
+        assert "pip install " + " ".join(pinned(extras["grading"])) in text
 
 
 def test_readme_and_ci_give_the_same_test_command():

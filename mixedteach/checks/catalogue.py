@@ -29,6 +29,8 @@ MISTAKES: dict[str, str] = {
     "instead of a mean for each",
     "interaction_missing": "the interaction is not in the model",
     "term_missing": "a term that the design asks for is not in the model",
+    "sides_exchanged": "what was measured belongs at the left of the ~, what explains it at the "
+    "right",
     "term_extra": "the model has a term that is not asked for",
     "uncorrelated": "intercepts and slopes of one object were taken for uncorrelated here",
     "factor_for_covariate": "the number was used as a factor: a mean for each value instead of a "
@@ -36,6 +38,8 @@ MISTAKES: dict[str, str] = {
     "part_of_data": "only a part of the data was used; the rest says something about the "
     "variances, too",
     "other_levels": "other levels of the factor are compared here than those that are asked",
+    "lesson_data": "this comes from the lesson's data, not from this exercise's: these are what "
+    "mt.exercise_data(...) returns",
     # -- the wrong number of the right analysis --
     "sign_turned": "the sign is turned: the difference was taken the other way round",
     "reference_turned": "the other level is the reference here",
@@ -57,6 +61,11 @@ MISTAKES: dict[str, str] = {
     "median_for_mean": "this is the median; the mean is asked",
     "sum_for_mean": "this is the sum; the mean is asked",
     "sd_for_mean": "this is the standard deviation; the mean is asked",
+    "se_not_adjusted": "the standard error is the plain one; Kenward and Roger's takes into "
+    "account that the variances are estimated",
+    "se_of_all_parameters": "this standard error takes the variances for parameters estimated "
+    "together with the means (statsmodels prints it); mixedteach, lme4 and nlme take the variances "
+    "as they are",
     "sd_by_n": "this standard deviation was divided by n; divide by n - 1, since the mean is "
     "estimated",
     "se_of_mean": "this is the standard error of one mean; that of a difference is asked",
@@ -93,6 +102,14 @@ MISTAKES: dict[str, str] = {
     "residual_df": "these are the residual degrees of freedom, number of readings minus number of "
     "coefficients, as if all readings were independent",
     "other_df": "these degrees of freedom are those of another method than the one asked for",
+    "n_for_df": "these are not the degrees of freedom but how many there are: the mean that is "
+    "estimated takes one away",
+    "wrong_count": "these degrees of freedom count something else than the independent pieces of "
+    "information",
+    "num_df_for_den": "these are the degrees of freedom of the numerator; those of the denominator "
+    "are asked",
+    "parameters_for_df": "this is the number of parameters of a model; the degrees of freedom of "
+    "the test are how many more one model has than the other",
     "wrong_denominator": "the F test has another denominator here",
     "one_sided": "this is the one-sided p; the two-sided is asked",
     "unadjusted": "this p is not adjusted for the number of comparisons",

@@ -331,12 +331,24 @@ def anova(fits: Fits) -> Iterator[Way]:
         _table(fits.machine_number),
         says="Three machines have 2 df; a line through 1, 2, 3 has 1.",
     )
+    found = _table(fits.blocked)
+    yield mistake(
+        "n_for_df",
+        {"Machine: num_df": 3, "Worker: num_df": 6},
+        says="One of each is not free, once the overall level is known.",
+    )
+    turned = {
+        f"{a}: {part}": found[f"{b}: {part}"]
+        for a, b in (("Machine", "Worker"), ("Worker", "Machine"))
+        for part in ("num_df", "mean_sq", "F")
+    }
+    yield mistake("wrong_row", found | turned, says="Machine and Worker are exchanged.")
     yield mistake(
         "adjacent_cell",
         _table(fits.blocked, squares="sum_sq"),
         says="These are sums of squares; divided by their df they are mean squares.",
     )
-    roots = {k: v**0.5 if "mean_sq" in k else v for k, v in _table(fits.blocked).items()}
+    roots = {k: v**0.5 if "mean_sq" in k else v for k, v in found.items()}
     yield mistake("sd_for_variance", roots, says="A mean square is a variance.")
 
 
@@ -458,6 +470,11 @@ def errors(fits: Fits) -> Iterator[Way]:
     yield mistake(
         "se_of_difference", {**found, "same_workers": difference}, says="(In same_workers.)"
     )
+    yield mistake(
+        "adjacent_cell",
+        {**found, "same_workers": difference, "difference": same},
+        says="same_workers and difference are exchanged.",
+    )
     yield mistake("variance_for_sd", {name: value**2 for name, value in found.items()})
     total = fits.mixed.variance_components["variance"].sum()
     yield mistake(
@@ -511,7 +528,7 @@ def claim(fits: Fits) -> Iterator[Way]:
 
 machines.sentences(
     "conclusion",
-    "Which machine should be bought? A report of a few sentences.",
+    "Which machine should be bought? A report of three to six sentences.",
     Sentences(
         (
             "the test of all machines, with F, both df and p",

@@ -7,11 +7,13 @@ so that its plain mean is too high; three of Golden.rain, at high ones; one of M
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from mixedteach.checks.judge import APART
 from mixedteach.checks.kinds import (
     ByLevel,
     FormulaText,
@@ -52,6 +54,15 @@ def load() -> pd.DataFrame:
     note = f"The yields of {len(LOST)} sub-plots are left out for the exercise."
     oats.attrs.update(load_oats().attrs, note=note)
     return oats
+
+
+@cache
+def _of_lesson() -> Fits:
+    """Return the work on the complete trial, which lesson 6 has."""
+    return Fits(load_oats())
+
+
+COMPLETE = "(It comes from mt.load_oats(), of which nothing is lost.)"
 
 
 class Fits:
@@ -111,6 +122,11 @@ class Fits:
     def independent(self) -> LinearModel:
         """All readings independent."""
         return lm(f"yield ~ {TREATMENTS}", self.data)
+
+    @cached_property
+    def varieties_alone(self) -> LinearModel:
+        """The varieties compared by all sub-plots, as if they were independent."""
+        return lm("yield ~ variety", self.data)
 
     @cached_property
     def fixed(self) -> LinearModel:
@@ -193,6 +209,8 @@ def profiles(fits: Fits) -> Iterator[Way]:
         "wrong_average", _lines(data.assign(all="all"), "nitrogen", "all"),
         says="It averages over the varieties; each should have a line.",
     )  # fmt: skip
+    complete = _lines(_of_lesson().data, "nitrogen", "variety")
+    yield mistake("lesson_data", complete, says=COMPLETE)
     model = fits.strata.emmeans(["variety", "nitrogen"])
     table = pd.DataFrame(model).pivot(index="variety", columns="nitrogen", values="emmean")
     yield mistake("model_means", _sorted(table))
@@ -205,7 +223,7 @@ def profiles(fits: Fits) -> Iterator[Way]:
     "To which pieces of land were the varieties drawn by lot?",
     Word({
         "blocks": ("block",),
-        "whole plots": ("whole plot", "block:variety", "plots", "strips", "strip"),
+        "whole plots": ("whole plot", "whole-plots", "block:variety", "strips", "strip"),
         "sub-plots": ("sub-plot", "subplots", "subplot"),
     }),
     hints=[
@@ -246,29 +264,75 @@ def split_plot(fits: Fits) -> Iterator[Way]:
         "term_missing", parts(f"{TREATMENTS} + (1|block:variety)"),
         says="What do the three whole plots of one block share?",
     )  # fmt: skip
-    yield mistake("blocks_ignored", parts(TREATMENTS))
-    yield mistake("blocks_fixed", parts(f"block + {TREATMENTS} + (1|block:variety)"))
-    yield mistake("blocks_fixed", parts(f"block + {TREATMENTS}"))
+    additive = "variety + nitrogen"
+    for text in (TREATMENTS, additive, "variety", "nitrogen"):
+        yield mistake("blocks_ignored", parts(text))
+    for treatments in (TREATMENTS, additive):
+        for land in ("block + (1|block:variety)", "block"):
+            yield mistake("blocks_fixed", parts(f"{treatments} + {land}"))
+        for land in ("block/variety", "block:variety", "block:variety + (1|block)"):
+            yield mistake(
+                "blocks_fixed", parts(f"{treatments} + {land}"),
+                says="With fixed whole plots nothing is left to compare the varieties with.",
+            )  # fmt: skip
+    yield mistake("blocks_fixed", parts("block*variety*nitrogen"))
     yield mistake(
-        "interaction_missing", parts(f"variety + nitrogen + {STRATA}"),
+        "interaction_missing", parts(f"{additive} + {STRATA}"),
         says="Whether the gain depends on the variety is asked, too.",
     )  # fmt: skip
-    yield mistake("term_missing", parts(f"variety + {STRATA}"), says="Nitrogen is missing.")
     yield mistake(
-        "crossed_as_nested", parts(f"{TREATMENTS} + (1|block) + (1|variety)"),
-        says="(1|variety) has 3 groups, each spread over the field; there are 18 whole plots.",
+        "interaction_missing", parts(f"{additive} + (1|block)"),
+        says="And the whole plots are missing in the random part.",
     )  # fmt: skip
     yield mistake(
-        "crossed_as_nested", parts(f"{TREATMENTS} + (1|variety/block)"),
-        says="Whole plots lie in blocks, not blocks in varieties.",
+        "interaction_missing", parts(f"{additive} + (1|block:variety)"),
+        says="And the blocks are missing in the random part.",
+    )  # fmt: skip
+    for bars in (STRATA, "(1|block)"):
+        yield mistake("term_missing", parts(f"variety + {bars}"), says="Nitrogen is missing.")
+        yield mistake(
+            "term_missing", parts(f"nitrogen + {bars}"), says="The varieties are missing."
+        )
+        yield mistake("term_missing", parts(bars), says="Where are the treatments?")
+        yield mistake(
+            "term_missing", parts(f"variety:nitrogen + {bars}"),
+            says="Write variety*nitrogen, which holds both and their interaction.",
+        )  # fmt: skip
+    for treatments in (TREATMENTS, additive):
+        yield mistake(
+            "crossed_as_nested", parts(f"{treatments} + (1|block) + (1|variety)"),
+            says="(1|variety) has 3 groups, each spread over the field; there are 18 whole plots.",
+        )  # fmt: skip
+        yield mistake(
+            "crossed_as_nested", parts(f"{treatments} + (1|variety/block)"),
+            says="Whole plots lie in blocks, not blocks in varieties.",
+        )  # fmt: skip
+        yield mistake(
+            "term_extra", parts(f"{treatments} + (1|block/variety/nitrogen)"),
+            says="block:variety:nitrogen is a sub-plot: that is the residual.",
+        )  # fmt: skip
+        yield mistake(
+            "term_extra", parts(f"{treatments} + {STRATA} + (1|block:nitrogen)"),
+            says="Nitrogen was drawn anew in each whole plot: block:nitrogen is no piece of land.",
+        )  # fmt: skip
+        for bars in ("(1|block/nitrogen)", "(1|block) + (1|nitrogen)", "(1|variety)",
+                     "(1|variety/nitrogen)", "(1|variety:nitrogen)"):  # fmt: skip
+            yield mistake(
+                "strata_missing", parts(f"{treatments} + {bars}"),
+                says="A whole plot is named by its block and its variety, no other factor.",
+            )  # fmt: skip
+        yield mistake(
+            "term_extra", parts(f"{treatments} + (variety|block)"),
+            says="It comes near: each variety has its own deviation in each block. But the design "
+            "asks for whole plots that vary alike.",
+        )  # fmt: skip
+    yield mistake(
+        "fixed_as_random", parts("variety + (1|nitrogen) + (1|block/variety)"),
+        says="These amounts of nitrogen were chosen.",
     )  # fmt: skip
     yield mistake(
-        "term_extra", parts(f"{TREATMENTS} + (1|block/variety/nitrogen)"),
-        says="block:variety:nitrogen is a sub-plot: that is the residual.",
-    )  # fmt: skip
-    yield mistake(
-        "term_extra", parts(f"{TREATMENTS} + {STRATA} + (1|block:nitrogen)"),
-        says="Nitrogen was drawn anew in each whole plot: block:nitrogen is no piece of land.",
+        "fixed_as_random", parts("nitrogen + (1|variety) + (1|block/variety)"),
+        says="These varieties are compared for their own sake.",
     )  # fmt: skip
 
 
@@ -322,6 +386,9 @@ def split_tests(fits: Fits) -> Iterator[Way]:
     yield mistake("type2_for_type3", _tests(fits.strata, type=2))
     yield mistake("other_df", _tests(fits.strata, ddf="kenward-roger"), says="Kenward-Roger's.")
     yield mistake("other_df", _tests(fits.strata, ddf="containment"), says="Containment's.")
+    yield mistake("lesson_data", _tests(_of_lesson().strata), says=COMPLETE)
+    numerator = {f"{term}: den_df": df for term, df in zip(TERMS, (2, 3), strict=True)}
+    yield mistake("num_df_for_den", found | numerator)
     residual = {f"{term}: den_df": fits.independent.df_resid for term in TERMS}
     yield mistake("residual_df", found | residual)
     chi2 = {f"{term}: F": found[f"{term}: F"] * q for term, q in zip(TERMS, (2, 3), strict=True)}
@@ -376,6 +443,14 @@ def variety_means(fits: Fits) -> Iterator[Way]:
     yield mistake("covariate_for_factor", _means(fits.line))
     yield mistake("complete_cases", _means(fits.whole))
     yield mistake("missing_as_zero", _means(fits.zeros))
+    yield mistake("lesson_data", _means(_of_lesson().strata), says=COMPLETE)
+    row = fits.strata.params
+    yield mistake(
+        "difference_for_mean",
+        {level: row[f"variety[{level}]"] for level in VARIETIES[1:]}
+        | {VARIETIES[0]: row["Intercept"]},
+        says="They are the coefficients of the model, besides without nitrogen.",
+    )
     first = fits.strata.emmeans(["variety", "nitrogen"])
     none = first[first["nitrogen"].astype(str) == "0.0cwt"]
     yield mistake(
@@ -399,9 +474,12 @@ def _finite(row: pd.Series, *parts: str) -> Parts:
     return {part: row[part] for part in parts if np.isfinite(row[part])}
 
 
+_DIFFERENCE = Numbers({"estimate": 0.0051, "SE": 0.0051, "df": 0.011})
+
+
 @oats.question(
     "Marvellous minus Victory: the difference, its standard error and df by Kenward and Roger",
-    Numbers({"estimate": 0.0051, "SE": 0.0051, "df": 0.011}),
+    _DIFFERENCE,
     hints=[
         "The difference of two varieties contains the error of whole plots and of sub-plots.",
         "Not of plain means: of the means of task 5. Kenward and Roger's method changes SE and "
@@ -419,7 +497,13 @@ def variety_difference(fits: Fits) -> Iterator[Way]:
     yield right(found)
     yield mistake("sign_turned", found | {"estimate": -found["estimate"]})
     # containment's 10 df come too near to Satterthwaite's
-    yield mistake("other_df", values(fits.strata, ddf="satterthwaite"), says="Satterthwaite's.")
+    plain_df = values(fits.strata, ddf="satterthwaite")
+    yield mistake("other_df", plain_df, says="Satterthwaite's.")
+    mixture = found | {"SE": plain_df["SE"]}
+    adjusted = _DIFFERENCE.away("SE", found["SE"], mixture["SE"]) >= APART
+    if adjusted and _DIFFERENCE.away("df", found["df"], plain_df["df"]) >= APART:
+        yield mistake("se_not_adjusted", mixture)
+    yield mistake("residual_df", found | {"df": fits.independent.df_resid})
     yield mistake("z_for_t", values(fits.strata, ddf="none") | {"df": 1e6}, says="t has finite df.")
     yield mistake("strata_missing", values(fits.blocks_only), says=NO_WHOLE_PLOTS)
     yield mistake("term_missing", values(fits.no_blocks), says="The blocks are missing.")
@@ -432,6 +516,16 @@ def variety_difference(fits: Fits) -> Iterator[Way]:
     )  # fmt: skip
     yield mistake("complete_cases", values(fits.whole))
     yield mistake("missing_as_zero", values(fits.zeros))
+    yield mistake("lesson_data", values(_of_lesson().strata), says=COMPLETE)
+    yield mistake(
+        "raw_means", values(fits.varieties_alone),
+        says="Victory lost sub-plots with little nitrogen; besides, all sub-plots were taken for "
+        "independent.",
+    )  # fmt: skip
+    yield mistake(
+        "raw_means", found | {"estimate": values(fits.varieties_alone)["estimate"]},
+        says="Victory lost sub-plots with little nitrogen.",
+    )  # fmt: skip
     groups = fits.data.groupby("variety", observed=True)["yield"]
     plain, n, var = groups.mean(), groups.count(), groups.var()
     pooled = (var * (n - 1))[1:].sum() / (n[1:].sum() - 2)
@@ -507,9 +601,11 @@ def nitrogen_step(fits: Fits) -> Iterator[Way]:
     yield mistake("complete_cases", values(fits.whole))
     yield mistake("missing_as_zero", values(fits.zeros))
     yield mistake("ml_for_reml", values(fits.by_ml))
-    pairs = [f"{b}cwt - {a}cwt" for a, b in (("0.0", "0.2"), ("0.2", "0.4"), ("0.2", "0.6"))]
-    for row, pair in zip((0, 3, 4), pairs, strict=True):
-        yield mistake("wrong_row", values(fits.strata, row), says=f"It is {pair}.")
+    yield mistake("lesson_data", values(_of_lesson().strata), says=COMPLETE)
+    yield mistake("residual_df", found | {"df": fits.independent.df_resid})
+    for row, (low, high) in enumerate(combinations(("0.0cwt", "0.2cwt", "0.4cwt", "0.6cwt"), 2)):
+        if row < 5:  # the last one is asked
+            yield mistake("wrong_row", values(fits.strata, row), says=f"It is {high} - {low}.")
     slope = fits.line.emmeans("nitrogen", at={"nitrogen": [0.4, 0.6]}).pairs(adjust="none").iloc[0]
     yield mistake("covariate_for_factor", estimate=-slope["estimate"], p=slope["p"], df=slope["df"])
     golden = _pair(fits.strata, "nitrogen | variety", 5, turn=True)

@@ -237,6 +237,9 @@ def matrices(fits: Fits) -> Iterator[Way]:
     yield mistake("term_missing", found | {"X": 3}, says="Count the intercept as well.")
     yield mistake("all_levels", found | {"X": 6}, says="Sex has two levels, and so has age:Sex.")
     yield mistake("reference_dropped", found | {"Z": found["Z"] - 1})
+    yield mistake(
+        "adjacent_cell", found | {"X": found["Z"], "Z": found["X"]}, says="X and Z are exchanged."
+    )
     readings = len(fits.data)
     yield mistake(
         "pseudoreplication", found | {"Z": readings}, says="Z has a column a child, not a reading."
@@ -378,6 +381,11 @@ def likelihood_ratio(fits: Fits) -> Iterator[Way]:
     yield mistake("loglik_for_lr", found | {"LRT": half})
     yield mistake("sign_turned", found | {"LRT": -found["LRT"]}, says="A larger model gains.")
     yield mistake("halved_p", found | {"p": found["p"] / 2}, says="A fixed effect has two sides.")
+    for of, model in (("smaller", fits.parallel), ("larger", fits.both)):
+        count = len(model.params) + 2
+        yield mistake(
+            "parameters_for_df", found | {"df": count}, says=f"It is that of the {of} model."
+        )
     f = fits.both.anova().loc["age:Sex"]
     yield mistake("f_for_lr", found | {"LRT": f["F"], "p": f["p"]})
     plain = lm("distance ~ age + Sex", fits.data)
@@ -441,29 +449,74 @@ def growth_formula(fits: Fits) -> Iterator[Way]:
 
     yield right(parts(f"age*Sex + {LINES}"))
     yield mistake("slope_missing", parts(f"age*Sex + {INTERCEPTS}"))
-    yield mistake("blocks_ignored", parts("age*Sex"))
+    for text in ("age*Sex", "age + Sex", "age"):
+        yield mistake("blocks_ignored", parts(text))
     yield mistake(
         "interaction_missing", parts(f"age + Sex + {LINES}"),
         says="Boys and girls have the same mean slope in it.",
     )  # fmt: skip
-    yield mistake("term_missing", parts(f"age + {LINES}"), says="Sex is missing.")
+    yield mistake(
+        "interaction_missing", parts(f"age + Sex + {INTERCEPTS}"),
+        says="Besides, children differ in their slopes: a random intercept is not enough.",
+    )  # fmt: skip
+    yield mistake(
+        "interaction_missing", parts("age + Sex + (age||Subject)"),
+        says="Besides, a child's intercept and slope are taken for uncorrelated.",
+    )  # fmt: skip
+    for bars in (LINES, INTERCEPTS, "(age||Subject)"):
+        yield mistake("term_missing", parts(f"age + {bars}"), says="Sex is missing.")
+    for fixed in ("Sex", "1"):
+        for bars in (LINES, INTERCEPTS):
+            yield mistake(
+                "term_missing", parts(f"{fixed} + {bars}"), says="The mean lines need age."
+            )
+    for fixed in ("age:Sex", "age + age:Sex"):
+        yield mistake(
+            "term_missing", parts(f"{fixed} + {LINES}"),
+            says="Without Sex itself the mean lines meet at age 0.",
+        )  # fmt: skip
     yield mistake(
         "term_missing", parts("age*Sex + (0 + age|Subject)"),
         says="Children differ in their level, too; (age|Subject) has the intercept by itself.",
     )  # fmt: skip
+    yield mistake("term_missing", parts("age + Sex + (0 + age|Subject)"),
+                  says="A random intercept, and the interaction, are missing.")  # fmt: skip
     yield mistake(
         "uncorrelated", parts("age*Sex + (age||Subject)"),
         says="At age 0, far outside the data, they cannot be taken for unrelated.",
     )  # fmt: skip
-    yield mistake("blocks_fixed", parts("age*Sex + Subject"))
-    yield mistake("blocks_fixed", parts("age*Subject"))
+    for text in ("age*Sex + Subject", "age*Sex + age*Subject", "age*Sex*Subject",
+                 "age*Subject", "age + Sex + Subject", "age + Subject"):  # fmt: skip
+        yield mistake("blocks_fixed", parts(text))
+    for bars in (
+        "(age|Sex/Subject)",
+        "(1|Sex/Subject)",
+        f"{LINES} + (1|Sex)",
+        f"{INTERCEPTS} + (1|Sex)",
+    ):
+        yield mistake(
+            "term_extra", parts(f"age*Sex + {bars}"),
+            says="Sex is a fixed effect: boys and girls are not drawn from many sexes.",
+        )  # fmt: skip
     yield mistake(
-        "term_extra", parts("age*Sex + (age|Sex/Subject)"),
-        says="Sex is a fixed effect: boys and girls are not drawn from many sexes.",
+        "term_extra", parts(f"age*Sex + {LINES} + {INTERCEPTS}"),
+        says="(age|Subject) has the intercept by itself: (1|Subject) is in it twice.",
     )  # fmt: skip
-    yield mistake(
-        "factor_for_covariate", parts(f"C(age)*Sex + {LINES}"), says="A line needs age as a number."
-    )
+    for bars in ("(age*Sex|Subject)", "(Sex|Subject)", "(age + Sex|Subject)"):
+        yield mistake(
+            "term_extra", parts(f"age*Sex + {bars}"),
+            says="A child is a boy or a girl: Sex does not differ within a child.",
+        )  # fmt: skip
+    for bars in ("(Subject|age)", "(1|age)"):
+        yield mistake(
+            "roles_exchanged", parts(f"age*Sex + {bars}"),
+            says="At the right of the bar stands what is random: the children.",
+        )  # fmt: skip
+    for bars in (LINES, INTERCEPTS, "(C(age)|Subject)"):
+        yield mistake(
+            "factor_for_covariate", parts(f"C(age)*Sex + {bars}"),
+            says="A line needs age as a number.",
+        )  # fmt: skip
 
 
 orthodont.sentences(

@@ -185,27 +185,45 @@ def model_formula(fits: Fits) -> Iterator[Way]:
         "fixed_as_random", parts("(1|plate) + (1|sample)"),
         says="With samples random the question would be how much samples differ in general.",
     )  # fmt: skip
-    yield mistake("term_missing", parts("(1|plate)"), says="Where are the samples?")
+    for text in ("(1|plate)", "plate", "1"):
+        yield mistake("term_missing", parts(text), says="Where are the samples?")
+    for text in ("(1|sample)", "sample + (1|sample)"):
+        yield mistake("term_missing", parts(text), says="Where are the plates?")
+    yield mistake(
+        "term_missing", parts("sample + (1|plate:sample)"),
+        says="plate:sample is the single reading; the plates themselves are missing.",
+    )  # fmt: skip
+    for text in ("plate ~ sample", "sample ~ diameter + (1|plate)", "plate ~ sample + diameter"):
+        yield mistake("sides_exchanged", formula_parts(text, ("sample", "plate")))
     yield mistake(
         "term_extra", parts("sample + (1|plate) + (1|sample)"),
         says="Samples are in it twice: what is fixed cannot be random as well.",
     )  # fmt: skip
-    yield mistake(
-        "term_extra", parts("sample + plate + (1|plate)"),
-        says="Plates are in it twice: what is fixed cannot be random as well.",
-    )  # fmt: skip
+    for text in ("sample + plate + (1|plate)", "sample*plate + (1|plate)", "plate + (1|plate)"):
+        yield mistake(
+            "term_extra", parts(text),
+            says="Plates are in it twice: what is fixed cannot be random as well.",
+        )  # fmt: skip
+    yield mistake("blocks_fixed", parts("sample + plate + (1|sample)"), says="The plates, that is.")
     yield mistake(
         "term_extra", parts("sample + (1|plate) + (1|plate:sample)"),
         says="Each sample was read once on a plate: plate:sample is the residual.",
     )  # fmt: skip
-    yield mistake(
-        "term_extra", parts("sample + (sample|plate)"),
-        says="Each sample was read once on a plate: a level for each plate is all that can be had.",
-    )  # fmt: skip
-    yield mistake(
-        "crossed_as_nested", parts("(1|plate/sample)"),
-        says="Sample A is the same sample on every plate.",
-    )  # fmt: skip
+    for bar in ("sample", "0 + sample"):
+        yield mistake(
+            "term_extra", parts(f"sample + ({bar}|plate)"),
+            says="Each sample was read once on a plate: a level for each plate is all that can be "
+            "had.",
+        )  # fmt: skip
+    for text in ("sample + (plate|sample)", "(plate|sample)"):
+        yield mistake(
+            "roles_exchanged", parts(text),
+            says="At the right of the bar stands what is random: the plates.",
+        )  # fmt: skip
+    for text in ("(1|plate/sample)", "(1|sample/plate)", "sample + (1|sample/plate)"):
+        yield mistake(
+            "crossed_as_nested", parts(text), says="Sample A is the same sample on every plate."
+        )
 
 
 # -- what readings of a plate share ----------------------------------------------------------------
@@ -263,6 +281,11 @@ def same_plate(fits: Fits) -> Iterator[Way]:
         "wrong_row",
         _same_plate(plate, residual, sd_plate=residual**0.5, sd_residual=plate**0.5),
         says="Plates and residual are exchanged.",
+    )
+    found = _same_plate(plate, residual)
+    exchanged = {"covariance": found["correlation"], "correlation": found["covariance"]}
+    yield mistake(
+        "adjacent_cell", found | exchanged, says="Covariance and correlation are exchanged."
     )
     yield mistake("ml_for_reml", _same_plate(*_variances(fits.by_ml)))
     yield mistake(
@@ -339,6 +362,9 @@ def plate_m(fits: Fits) -> Iterator[Way]:
     yield mistake("ratio_inverted", blup=blup(fits.mixed), kept=1 - share,
                   says="It is the share that is lost.")  # fmt: skip
     yield mistake("percent", blup=blup(fits.mixed), kept=100 * share)
+    yield mistake(
+        "adjacent_cell", blup=share, kept=blup(fits.mixed), says="blup and kept are exchanged."
+    )
     sd_plate, sd_residual = (v**0.5 for v in _variances(fits.mixed))
     by_sd = sd_plate / (sd_plate + sd_residual / n)
     yield mistake(
@@ -397,6 +423,7 @@ def sample_means(fits: Fits) -> Iterator[Way]:
         "other_df", _means(fits.mixed.emmeans("sample", ddf="containment")),
         says="Containment only counts the plates.",
     )  # fmt: skip
+    yield mistake("n_for_df", _means(table, df=PLATES), says="That is how many plates there are.")
     yield mistake("ml_for_reml", _means(fits.by_ml.emmeans("sample")))
     pair = fits.mixed.emmeans("sample").pairs().iloc[0]
     yield mistake("se_of_difference", _means(table, SE=pair["SE"], df=pair["df"]))
@@ -449,6 +476,18 @@ def f_sample(fits: Fits) -> Iterator[Way]:
     yield mistake("blocks_ignored", row(ignored.anova(), den_df=ignored.df_resid))
     yield mistake("wrong_row", row(classical, "plate", den_df=rest), says="It is the F of plates.")
     yield mistake("residual_df", row(table, den_df=ignored.df_resid))
+    samples = len(SAMPLES)
+    yield mistake("num_df_for_den", row(table, den_df=samples - 1))
+    yield mistake(
+        "n_for_df", row(table, num_df=samples), says="That is how many samples there are."
+    )
+    yield mistake(
+        "adjacent_cell", row(table, num_df=rest, den_df=samples - 1),
+        says="The df of numerator and denominator are exchanged.",
+    )  # fmt: skip
+    yield mistake(
+        "wrong_count", row(table, den_df=PLATES - 1), says="For den_df the plates were counted."
+    )
     yield mistake("chi2_for_f", F=table.loc["sample", "F"] * 5, num_df=5)
     yield mistake("covariate_for_factor", row(fits.as_number.anova()))
     yield mistake("ml_for_reml", row(fits.by_ml.anova()))

@@ -261,6 +261,10 @@ def difference(fits: Fits) -> Iterator[Way]:
         says="Two readings of a person make one difference.",
     )
     yield mistake("residual_df", estimate=mean, SE=se, df=two.df_resid)
+    yield mistake("n_for_df", estimate=mean, SE=se, df=n)
+    yield mistake(
+        "pseudoreplication", estimate=mean, SE=se, df=2 * n - 1, says="These df count all readings."
+    )
     slope = {"estimate": fits.per_day.params.iloc[1], "SE": fits.per_day.bse.iloc[1]}
     yield mistake(
         "covariate_for_factor", {**slope, "df": two.df_resid}, says="This is the change per day."
@@ -386,7 +390,7 @@ def sixty_ms(fits: Fits) -> Iterator[Way]:
     def test(se: float, df: float, limit: float = LIMIT) -> Parts:
         return {"p": float(t_pvalue((d.mean() - limit) / se, df)), "df": df}
 
-    # Left out: the turned sign (-mean against 60), whose p is as small as that of mu = 0.
+    # The turned sign (-mean against 60) and 60 added have a p as small as that of mu = 0.
     yield right(test(se, n - 1))
     yield mistake("unpaired", test(two, fits.two_sample.df_resid))
     yield mistake(
@@ -403,7 +407,12 @@ def sixty_ms(fits: Fits) -> Iterator[Way]:
         test(d.std() / (2 * n) ** 0.5, 2 * n - 1),
         says="Two readings of a person make one difference.",
     )
-    yield mistake("tests_zero", test(se, n - 1, 0.0))
+    yield mistake("n_for_df", df=n)
+    yield mistake(
+        "tests_zero",
+        test(se, n - 1, 0.0),
+        says="(Or 60 was added where it must be subtracted: that p is nearly zero as well.)",
+    )
 
 
 _FACTORS = ("day", "Subject")
@@ -431,12 +440,26 @@ def formula(fits: Fits) -> Iterator[Way]:
         parts("Reaction ~ day"),
         says="The formula does not know which readings belong to one person.",
     )
+    for text in ("day ~ Reaction", "day ~ Reaction + Subject"):
+        yield mistake("sides_exchanged", parts(text))
     yield mistake(
         "term_extra",
         parts("Reaction ~ day*Subject"),
         says="day:Subject gives every reading a mean of its own; no df are left for the noise.",
     )
-    yield mistake("term_missing", parts("Reaction ~ Subject"), says="The day is missing.")
+    for text in ("Subject", "(1|Subject)", "1"):
+        yield mistake("term_missing", parts(f"Reaction ~ {text}"), says="The day is missing.")
+    for text in ("day:Subject", "day + day:Subject"):
+        yield mistake(
+            "term_missing",
+            parts(f"Reaction ~ {text}"),
+            says="A person has a level of his or her own; day:Subject is something else.",
+        )
+    yield mistake(
+        "term_extra",
+        parts("Reaction ~ day + Subject + (1|Subject)"),
+        says="Subject is in it twice: what is fixed cannot be random as well.",
+    )
     yield mistake(
         "blocks_random",
         parts("Reaction ~ day + (1|Subject)"),
@@ -451,15 +474,16 @@ def formula(fits: Fits) -> Iterator[Way]:
 
 
 _BOTH = {
-    "day fixed, Subject random": ("A",),
-    "day random, Subject fixed": ("B",),
-    "both fixed": ("C",),
-    "both random": ("D",),
+    "A": ("day fixed, Subject random", "A day fixed, Subject random"),
+    "B": ("day random, Subject fixed", "B day random, Subject fixed"),
+    "C": ("both fixed", "C both fixed"),
+    "D": ("both random", "D both random"),
 }
 
 
 @sleep.question(
-    "Which factors are fixed, which random?",
+    "Which factors are fixed, which random? A: day fixed, Subject random; B: day random, Subject "
+    "fixed; C: both fixed; D: both random",
     Word(_BOTH),
     hints=[
         "Ask of each factor: if the experiment were repeated, would its levels be the same?",
@@ -469,20 +493,20 @@ _BOTH = {
     ],
 )
 def factors(fits: Fits) -> Iterator[Way]:
-    yield right("day fixed, Subject random")
+    yield right("A")
     yield mistake(
         "wrong_choice",
-        "day random, Subject fixed",
+        "B",
         says="A repetition would take other people, but the same two days.",
     )
     yield mistake(
         "wrong_choice",
-        "both fixed",
+        "C",
         says="Then the statement would hold for these 18 people only.",
     )
     yield mistake(
         "wrong_choice",
-        "both random",
+        "D",
         says="The two days were chosen: baseline and end. They are no sample of days.",
     )
 

@@ -6,12 +6,14 @@ pairs are. The answers differ even in sign.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
 
+from mixedteach.checks.judge import APART
 from mixedteach.checks.kinds import (
     ByLevel,
     Model,
@@ -24,10 +26,11 @@ from mixedteach.checks.kinds import (
 from mixedteach.checks.plain import plain
 from mixedteach.checks.question import Exercise, Way, mistake, right
 from mixedteach.classical import LinearModel, lm, paired_t_test
-from mixedteach.datasets import load_tablets_missing
+from mixedteach.datasets import load_tablets, load_tablets_missing
 from mixedteach.model import MixedModel, lmer
 
 METHODS = ("nir", "hplc")
+SE_TOLERANCE = 0.00051  # three decimals
 LIMIT = 10.5  # from this NIR reading on HPLC was skipped
 PAIRS = 6  # tablets that keep both readings
 READ_BY_BOTH = tuple(str(tablet) for tablet in range(1, 11))  # before the limit is applied
@@ -44,6 +47,12 @@ def _skipped(tablets: pd.DataFrame) -> pd.DataFrame:
     high = nir.loc[nir["content"] >= LIMIT, "tablet"]
     lost = tablets["tablet"].isin(high) & (tablets["method"] == "hplc")
     return tablets.assign(content=tablets["content"].mask(lost))
+
+
+@cache
+def _of_lessons() -> dict[str, Fits]:
+    """Return the work on the data of lessons, by the function that loads them."""
+    return {load.__name__: Fits(load()) for load in (load_tablets_missing, load_tablets)}
 
 
 class Fits:
@@ -113,6 +122,33 @@ class Fits:
     def no_tablets(self) -> LinearModel:
         """Two groups of readings."""
         return lm("content ~ method", self.data)
+
+    @cached_property
+    def joint_se(self) -> float:
+        """The SE of the difference in statsmodels: from the curvature in all parameters at once.
+
+        The parameters are beta and the ratio of the variances, the residual variance being
+        profiled out of REML's log-likelihood. We, lme4 and nlme take the part of beta alone.
+        """
+        y, X, Z, _, R, V = (part.to_numpy() for part in self.mixed.matrices())
+        n, p = X.shape
+        W, ZZ = np.linalg.inv(V / R[0, 0]), Z @ Z.T
+        first, second = -W @ ZZ @ W, 2 * W @ ZZ @ W @ ZZ @ W  # derivatives of W by the ratio
+        r = y - X @ self.mixed.params.to_numpy()
+        q, q1, q2 = (r @ inner @ r for inner in (W, first, second))
+        C, C1, C2 = (X.T @ inner @ X for inner in (W, first, second))
+        A, B = W @ ZZ, np.linalg.solve(C, C1)
+        by_ratio = (n - p) * (q2 / q - (q1 / q) ** 2) - np.trace(A @ A)
+        by_ratio += np.trace(np.linalg.solve(C, C2)) - np.trace(B @ B)
+        mixed = -(n - p) * X.T @ first @ r / q
+        curvature = (n - p) * C / q - np.outer(mixed, mixed) / (by_ratio / 2)
+        variance = float(np.linalg.inv(curvature)[1, 1])
+        return variance**0.5 if variance > 0 else math.nan  # no maximum in all of them at once
+
+    def joint_se_apart_from(self, *others: float) -> Iterator[float]:
+        """Yield this SE, if it can be told from the others."""
+        if all(abs(self.joint_se - other) >= APART * SE_TOLERANCE for other in others):
+            yield self.joint_se
 
 
 def simulate(tablets: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -191,7 +227,7 @@ def _paired(wide: pd.DataFrame) -> dict[str, float]:
 
 @tablets.question(
     "The difference HPLC - NIR from complete pairs (or with tablets fixed: the same), SE and df",
-    Numbers({"estimate": 0.00051, "SE": 0.00051, "df": 0.05}),
+    Numbers({"estimate": 0.00051, "SE": SE_TOLERANCE, "df": 0.05}),
     hints=[
         "How many tablets have both readings? One difference each.",
         "The paired t-test of these differences; or fixed tablets, where a tablet with one "
@@ -217,8 +253,13 @@ def pairs_only(fits: Fits) -> Iterator[Way]:
     yield mistake("sd_for_se", answer | {"SE": answer["SE"] * n**0.5})
     yield mistake("se_of_mean", answer | {"SE": answer["SE"] / 2**0.5})
     yield mistake("residual_df", answer | {"df": 2 * n - 2})
-    yield mistake("wrong_n", answer | {"df": float(len(fits.wide) - 1)},
+    yield mistake("n_for_df", answer | {"df": n})
+    yield mistake("wrong_count", answer | {"df": len(fits.wide) - 1},
                   says="Twenty tablets, but how many differences?")  # fmt: skip
+    yield mistake(
+        "lesson_data", _paired(_of_lessons()["load_tablets_missing"].pairs),
+        says="(mt.load_tablets_missing() and mt.load_tablets() have the same complete pairs.)",
+    )  # fmt: skip
 
 
 # -- all readings ----------------------------------------------------------------------------------
@@ -246,13 +287,15 @@ def mixed_model(fits: Fits) -> Iterator[Way]:
     yield mistake("ml_for_reml", parts(fits.by_ml))
     yield mistake("blocks_ignored", parts(fits.no_tablets))
     yield mistake("blocks_fixed", parts(fits.fixed))
+    for load, lesson in _of_lessons().items():
+        yield mistake("lesson_data", parts(lesson.mixed), says=f"(It comes from mt.{load}().)")
     no_method = lmer("content ~ 1 + (1|tablet)", fits.data)
     yield mistake("term_missing", parts(no_method), says="Where is the method?")
 
 
 @tablets.question(
     "The difference HPLC - NIR by the mixed model on all readings, with SE and Satterthwaite's df",
-    Numbers({"estimate": 0.00051, "SE": 0.00051, "df": 0.051}),
+    Numbers({"estimate": 0.00051, "SE": SE_TOLERANCE, "df": 0.051}),
     hints=[
         "Which row of the table of fixed effects compares the two methods?",
         "NIR is the reference level, so one coefficient is the difference.",
@@ -279,13 +322,23 @@ def difference(fits: Fits) -> Iterator[Way]:
         says="Kenward-Roger's SE and df come in a later question.",
     )  # fmt: skip
     yield mistake("residual_df", answer | {"df": fits.no_tablets.df_resid})
+    adjusted = _difference(fits.mixed, ddf="kenward-roger")["SE"]
     mean = fits.mixed.emmeans("method").iloc[0]
+    for joint in fits.joint_se_apart_from(answer["SE"], adjusted, mean["SE"]):
+        yield mistake(
+            "se_of_all_parameters", estimate=answer["estimate"], SE=joint,
+            says="Take m.coefficients(), or mt.from_statsmodels(fit).coefficients().",
+        )  # fmt: skip
+    for load, lesson in _of_lessons().items():
+        yield mistake(
+            "lesson_data", _difference(lesson.mixed), says=f"(It comes from mt.{load}().)"
+        )
     yield mistake("se_of_mean", answer | {"SE": mean["SE"], "df": mean["df"]})
 
 
 @tablets.question(
     "The LS mean of each method by the mixed model, with its SE and Satterthwaite's df",
-    ByLevel(METHODS, {"mean": 0.0051, "SE": 0.00051, "df": 0.051}),
+    ByLevel(METHODS, {"mean": 0.0051, "SE": SE_TOLERANCE, "df": 0.051}),
     hints=[
         "What the model expects of all tablets, also of those that a method never read.",
         "Not the means of the readings that are there, but the intercept (NIR), and the intercept "
@@ -320,6 +373,10 @@ def method_means(fits: Fits) -> Iterator[Way]:
     yield mistake("gaps_filled", of(fits.mixed_filled))
     yield mistake("ml_for_reml", of(fits.by_ml))
     yield mistake("other_df", of(fits.mixed, ddf="containment"), says="Containment only counts.")
+    residual = {f"{name}: df": fits.no_tablets.df_resid for name in METHODS}
+    yield mistake("residual_df", answer | residual)
+    for load, lesson in _of_lessons().items():
+        yield mistake("lesson_data", of(lesson.mixed), says=f"(It comes from mt.{load}().)")
     # Kenward-Roger is left out: for a mean it lies too close to Satterthwaite to be told apart.
     row = fits.mixed.coefficients().loc["method[hplc]"]
     turned = {"hplc: mean": row["estimate"], "hplc: SE": row["SE"], "hplc: df": row["df"]}
@@ -334,9 +391,23 @@ def method_means(fits: Fits) -> Iterator[Way]:
     yield mistake("wrong_row", exchanged, says="The methods are exchanged.")
 
 
+_KENWARD_ROGER = Numbers({"SE": SE_TOLERANCE, "df": 0.051, "p": 0.00051})
+
+
+def _plain_se(answer: dict[str, float], plain_df: dict[str, float]) -> Iterator[dict[str, float]]:
+    """Yield Kenward and Roger's df (and p) with the plain SE, where these can be told apart."""
+    mixture = answer | {"SE": plain_df["SE"]}
+    away = {part: _KENWARD_ROGER.away(part, mixture[part], plain_df[part]) for part in mixture}
+    if (
+        _KENWARD_ROGER.away("SE", mixture["SE"], answer["SE"]) >= APART
+        and max(away.values()) >= APART
+    ):
+        yield mixture
+
+
 @tablets.question(
     "The same difference by Kenward-Roger: its SE, df and p",
-    Numbers({"SE": 0.00051, "df": 0.051, "p": 0.00051}),
+    _KENWARD_ROGER,
     hints=[
         "The variances were estimated from few readings; this method allows for it.",
         "It changes the SE and the df, and so p: take all three from one table.",
@@ -354,6 +425,8 @@ def kenward_roger(fits: Fits) -> Iterator[Way]:
     yield right(answer, says="Six pairs say little about a variance, so the plain SE is too small.")
     plain_df = of(fits.mixed, "satterthwaite")
     yield mistake("other_df", plain_df, says="This is Satterthwaite's.")
+    for found in _plain_se(answer, plain_df):
+        yield mistake("se_not_adjusted", found)
     yield mistake("other_df", of(fits.mixed, "containment"), says="This is containment.")
     yield mistake("z_for_t", of(fits.mixed, "none"))
     yield mistake("one_sided", answer | {"p": answer["p"] / 2})
@@ -362,6 +435,14 @@ def kenward_roger(fits: Fits) -> Iterator[Way]:
     yield mistake("unpaired", of(fits.no_tablets, None), says="It compares different tablets.")
     yield mistake("missing_as_zero", of(fits.mixed_zeros))
     yield mistake("gaps_filled", of(fits.mixed_filled))
+    for load, lesson in _of_lessons().items():
+        yield mistake("lesson_data", of(lesson.mixed), says=f"(It comes from mt.{load}().)")
+    for joint in fits.joint_se_apart_from(answer["SE"], plain_df["SE"]):
+        z = fits.mixed.params.iloc[1] / joint
+        yield mistake(
+            "se_of_all_parameters", SE=joint, p=math.erfc(abs(z) / 2**0.5),
+            says="And its p is that of a z test. mt.from_statsmodels(fit) takes such a fit over.",
+        )  # fmt: skip
     first = fits.mixed.coefficients(ddf="kenward-roger").iloc[0]
     yield mistake(
         "wrong_row", SE=first["SE"], df=first["df"], p=first["p"],
