@@ -120,6 +120,8 @@ class Kind:
         """Return the distance of two values of a part, in tolerances."""
         if isinstance(one, str) or isinstance(other, str):
             return 0.0 if one == other else float("inf")
+        if one == other:  # two infinite df, too
+            return 0.0
         return abs(float(one) - float(other)) / self.tolerance(part)
 
 

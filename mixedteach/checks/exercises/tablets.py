@@ -18,6 +18,7 @@ from mixedteach.checks.kinds import (
     ByLevel,
     Model,
     Numbers,
+    Parts,
     Picture,
     Sentences,
     Word,
@@ -394,15 +395,22 @@ def method_means(fits: Fits) -> Iterator[Way]:
 _KENWARD_ROGER = Numbers({"SE": SE_TOLERANCE, "df": 0.051, "p": 0.00051})
 
 
-def _plain_se(answer: dict[str, float], plain_df: dict[str, float]) -> Iterator[dict[str, float]]:
-    """Yield Kenward and Roger's df (and p) with the plain SE, where these can be told apart."""
-    mixture = answer | {"SE": plain_df["SE"]}
-    away = {part: _KENWARD_ROGER.away(part, mixture[part], plain_df[part]) for part in mixture}
-    if (
-        _KENWARD_ROGER.away("SE", mixture["SE"], answer["SE"]) >= APART
-        and max(away.values()) >= APART
-    ):
+def _plain_se(answer: Parts, plain_df: Parts, estimate: float) -> Iterator[Parts]:
+    """Yield Kenward and Roger's df with the plain SE, where these can be told apart.
+
+    The p comes from the same table as the df, or is computed anew from this SE.
+    """
+    from scipy import stats
+
+    kind, mixture = _KENWARD_ROGER, answer | {"SE": plain_df["SE"]}
+    if kind.away("SE", mixture["SE"], answer["SE"]) < APART:
+        return
+    if kind.away("df", answer["df"], plain_df["df"]) >= APART:
         yield mixture
+        t = abs(estimate) / plain_df["SE"]
+        anew = mixture | {"p": 2 * stats.t.sf(t, answer["df"])}
+        if kind.away("p", anew["p"], answer["p"]) >= APART:
+            yield anew
 
 
 @tablets.question(
@@ -424,8 +432,8 @@ def kenward_roger(fits: Fits) -> Iterator[Way]:
     answer = of(fits.mixed)
     yield right(answer, says="Six pairs say little about a variance, so the plain SE is too small.")
     plain_df = of(fits.mixed, "satterthwaite")
-    yield mistake("other_df", plain_df, says="This is Satterthwaite's.")
-    for found in _plain_se(answer, plain_df):
+    yield mistake("other_df", plain_df, says="This is Satterthwaite's, with the plain SE.")
+    for found in _plain_se(answer, plain_df, fits.mixed.params.iloc[1]):
         yield mistake("se_not_adjusted", found)
     yield mistake("other_df", of(fits.mixed, "containment"), says="This is containment.")
     yield mistake("z_for_t", of(fits.mixed, "none"))
