@@ -7,8 +7,10 @@
 term
 method       1     9.0  0.2866  0.6054
 
-Models: ``lmer`` (mixed), ``lm`` (least squares), ``from_statsmodels``; the classical
-``paired_t_test`` and ``TukeyHSD``; ``compare`` for likelihood ratios; ``load_...`` for data;
+Models: ``lmer`` (mixed), ``gls`` (correlated residuals, unequal variances), ``lm`` (least squares),
+``from_statsmodels``; the classical
+``paired_t_test`` and ``TukeyHSD``; ``compare`` for likelihood ratios; ``power_curve`` for planning
+an experiment (``crossed`` and ``planned`` write one down); ``load_...`` for data;
 pictures in ``mt.plot``, interactive explorers in ``mt.explore``. For the exercises: ``check``,
 ``hint`` and ``exercise_data``.
 A fitted model has ``summary, coefficients, anova, ranova, emmeans, estimable, conf_int, predict,
@@ -26,13 +28,26 @@ __version__ = "0.1.0"
 
 _HOME = {
     "lmer": "model",
+    "gls": "general",
+    "AR1": "fitting.residual.correlation",
+    "CAR1": "fitting.residual.correlation",
+    "CompoundSymmetry": "fitting.residual.correlation",
+    "Unstructured": "fitting.residual.correlation",
+    "UnequalVariances": "fitting.residual.variance",
+    "PowerOf": "fitting.residual.variance",
+    "PowerOfMean": "fitting.residual.variance",
     "compare": "comparison",
     "MixedModel": "model",
+    "GeneralModel": "general",
     "lm": "classical",
     "LinearModel": "classical",
     "paired_t_test": "classical",
     "TukeyHSD": "classical",
     "from_statsmodels": "interop",
+    "power_curve": "power.curve",
+    "power_of": "power.curve",
+    "planned": "power.planned",
+    "crossed": "power.planned",
     "check": "checks.check",
     "hint": "checks.check",
     "exercise_data": "checks.check",
@@ -60,6 +75,13 @@ __all__ = sorted({*_HOME, *_ROOMS} - {"Table"})
 
 _FROM_R = {
     "lme": "mt.lmer('y ~ x + (1|g)', data)",
+    "corAR1": "correlation=mt.AR1('visit', by='group')",
+    "corCAR1": "correlation=mt.CAR1('time', by='group')",
+    "corCompSymm": "correlation=mt.CompoundSymmetry(by='group')",
+    "corSymm": "correlation=mt.Unstructured('time', by='group')",
+    "varIdent": "variance=mt.UnequalVariances('factor')",
+    "varPower": "variance=mt.PowerOfMean() or mt.PowerOf('covariate')",
+    "intervals": "m.conf_int() and m.conf_int('residual')",
     "aov": "mt.lm(...).anova()",
     "anova": "m.anova(), or mt.compare(m0, m1) for two models",
     "emmeans": "m.emmeans('factor')",
@@ -67,6 +89,8 @@ _FROM_R = {
     "ranova": "m.ranova()",
     "summary": "m.summary()",
     "t_test": "mt.paired_t_test(...)",
+    "powerSim": "mt.power_of(m, 'effect')",
+    "powerCurve": "mt.power_curve(m, 'effect', along={'group': [10, 20]})",
     "pairwise_tukeyhsd": "m.emmeans('factor').pairs()",
 }
 

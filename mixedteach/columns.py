@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Number
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -231,8 +231,20 @@ class Component:
         return numbers[:, None] if numbers.ndim == 1 else numbers
 
 
+class Structure(Protocol):
+    """Something besides the formula that uses columns (a residual covariance)."""
+
+    def variables(self) -> list[str]:
+        """Return the columns."""
+
+    def check(self, data: pd.DataFrame) -> None:
+        """Refuse columns that the data do not have."""
+
+
 class ModelFrame:
     """The rows that a formula can use: complete ones, with what was left out counted.
+
+    What `also` uses besides the formula must be complete, too.
 
     Attributes
     ----------
@@ -247,12 +259,17 @@ class ModelFrame:
         What was left out and why.
     """
 
-    def __init__(self, formula: Formula, data: pd.DataFrame) -> None:
+    def __init__(
+        self, formula: Formula, data: pd.DataFrame, also: Sequence[Structure] = ()
+    ) -> None:
         check_table(data, "The data")
         if not len(data):
             raise DataError("The data have no rows: check the file, or the filter, they come from.")
         names = formula.variables()
         _check_columns(formula, names, data)
+        for structure in also:
+            structure.check(data)
+            names += [name for name in structure.variables() if name not in names]
         self.original = data
         plain = pd.DataFrame(data)  # the same columns without .attrs, which pandas copies each time
         absent = {name: is_missing(plain[name]) for name in names}

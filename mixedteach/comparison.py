@@ -35,7 +35,8 @@ def compare(*models: MixedModel | LinearModel) -> Table:
 
     Models that differ in their fixed effects are compared by ML: REML fits are then fitted again,
     and the caption says so. Models that differ only in their random effects are compared as they
-    are if all were fitted by REML. A linear model (no random effects) may be among them.
+    are if all were fitted by REML: so do models that differ in their residual covariance. A linear
+    model (no random effects) may be among them.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def compare(*models: MixedModel | LinearModel) -> Table:
             raise InferenceError("compare() takes the models one by one: write compare(m0, m1).")
         if not isinstance(model, (MixedModel, LinearModel)):
             raise InferenceError(
-                f"compare() takes models fitted by lmer() or lm(), not {a_kind(model)}."
+                f"compare() takes models fitted by lmer(), gls() or lm(), not {a_kind(model)}."
             )
     if len(models) < 2:
         raise InferenceError("compare() needs at least two models, as in compare(m0, m1).")
@@ -112,6 +113,12 @@ def compare(*models: MixedModel | LinearModel) -> Table:
             "A variance cannot be negative, so p-values for variances are on the large side: for "
             "a single variance about twice too large."
         )
+    kinds = {model.residual_text for model in mixed if model.residual_text}
+    if len(kinds) > 1:
+        notes.append(
+            "A test holds where a model is a special case of the next; two residual covariances of "
+            "different kinds are compared by AIC or BIC."
+        )
     names = [model.formula for model in used]
     return Table(
         pd.DataFrame(
@@ -131,9 +138,10 @@ def _response(model: MixedModel | LinearModel) -> Array:
 def _likelihood(model: MixedModel | LinearModel, reml: bool) -> _Likelihood:
     if isinstance(model, MixedModel):
         used = model if reml else model.by_ml()
-        return _Likelihood(
-            model.formula_text, used.npar, used.llf, used.nobs, len(used.fit.state.theta)
-        )
+        name, count = model.formula_text, len(used.theta)
+        if model.residual_text:
+            name += f", {model.residual_text}"
+        return _Likelihood(name, used.npar, used.llf, used.nobs, count)
     loglik = linear_loglik(model.X, model.y, reml)
     return _Likelihood(model.formula_text, len(model.params) + 1, loglik, model.nobs, 0)
 

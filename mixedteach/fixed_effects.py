@@ -62,6 +62,7 @@ class FixedEffects:
     model_frame: ModelFrame
     llf: float
     npar: int
+    residual_text = ""  # how the residuals are correlated or unequal, if they are
 
     @property
     def aic(self) -> float:

@@ -73,15 +73,19 @@ def matrices(model: MixedModel) -> Matrices:
         )
     rows = model.frame.index
     names = [name for term in model.random for name in effect_names(term)]
-    Z = np.hstack([z_matrix(term.codes, term.basis, term.groups) for term in model.random])
+    Z = np.hstack(
+        [np.empty((n, 0))]
+        + [z_matrix(term.codes, term.basis, term.groups) for term in model.random]
+    )
     G = block_diag(
+        np.empty((0, 0)),
         *(
             cov
             for term, cov in zip(model.random, model.fit.covariances, strict=True)
             for _ in range(term.groups)
-        )
+        ),
     )
-    R = model.scale * np.eye(n)
+    R = model.residual_covariance()
     return Matrices(
         y=pd.Series(model.fit.problem.y, index=rows, name=model.formula.response_name),
         X=pd.DataFrame(model.X, index=rows, columns=model.params.index),

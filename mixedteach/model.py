@@ -52,12 +52,19 @@ from mixedteach.inference.functions import (
     PlainMethod,
     ddf_name,
 )
+from mixedteach.inference.parameters import variance_estimates, variance_labels
 from mixedteach.table import Summary, Table
 
 if TYPE_CHECKING:
+    from mixedteach.fitting.residual.parts import Structure
     from mixedteach.matrices import Matrices
 
 Array = np.ndarray
+
+
+# how notes begin that are made for each fit
+_OF_THE_FIT = ("The variance of", "phi of", "The residual variance follows", "The correlations of")
+DDF_OFFERED = ("containment", "satterthwaite", "kenward-roger", "none")
 
 
 class MixedModel(FixedEffects):
@@ -86,6 +93,8 @@ class MixedModel(FixedEffects):
     nobs, reml, formula_text, data, notes, converged
         What was fitted, and what should be known of it.
     """
+
+    ddf_offered: tuple[str, ...] = DDF_OFFERED
 
     def __init__(
         self,
@@ -157,13 +166,19 @@ class MixedModel(FixedEffects):
 
     def method(self, ddf: str | None = None) -> Method:
         """Return the df method of that name, bound to this fit."""
-        name = ddf_name(
-            self.default_ddf if ddf is None else ddf,
-            ("containment", "satterthwaite", "kenward-roger", "none"),
-        )
+        name = ddf_name(self.default_ddf if ddf is None else ddf, self.ddf_offered)
         if name not in self._methods:
             self._methods[name] = self._make_method(name)
         return self._methods[name]
+
+    @property
+    def variance_names(self) -> list[str]:
+        """Names of standard deviations and correlations, as in profile and bootstrap."""
+        return variance_labels(self.random)
+
+    def variance_values(self, fit: Fit) -> Array:
+        """Return the values of ``variance_names`` in a fit of this model."""
+        return variance_estimates(self.random, fit)
 
     def _make_method(self, name: str) -> Method:
         if name == "satterthwaite":
@@ -437,6 +452,10 @@ class MixedModel(FixedEffects):
         caption = f"The search for the smallest {what}; theta: sd / sigma"
         return Table(steps, caption=caption, digits=6)
 
+    def residual_covariance(self, rows: Sequence[int] | None = None) -> Array:
+        """Return R, the covariance of the residuals e, of all rows or those at these places."""
+        return self.scale * np.eye(self.nobs if rows is None else len(rows))
+
     def matrices(self) -> Matrices:
         """Return y, X, Z, G, R and V of y = X beta + Z u + e, with V = Z G Z' + R.
 
@@ -535,6 +554,7 @@ class MixedModel(FixedEffects):
         one_of(new_levels, ("error", "zero"), "a way to treat new levels")
         if new_data is not None:
             check_table(new_data, "The new data")
+        random = random and bool(self.random)
         if intervals and random:
             raise InferenceError(
                 "Intervals exist for the fixed part only: write predict(..., random=False, "
@@ -575,8 +595,9 @@ class MixedModel(FixedEffects):
     def _mean_intervals(
         self, X: Array, frame: pd.DataFrame, ddf: str | None, level: float
     ) -> Table:
-        table = self._predictions(X, frame.index, ddf, level, np.zeros(len(X)), "the average group")
-        spread = np.full(len(X), self.scale)
+        what = "the average group" if self.random else "the mean"
+        table = self._predictions(X, frame.index, ddf, level, np.zeros(len(X)), what)
+        spread = self._new_variances(frame, table["predicted"].to_numpy())
         for term, cov in zip(self.random, self.fit.covariances, strict=True):
             basis = term.basis if frame is self.frame else term.design.rows(frame)
             spread += np.einsum("ij,jk,ik->i", basis, cov, basis)
@@ -593,6 +614,14 @@ class MixedModel(FixedEffects):
             attrs=table.attrs,
         )  # fmt: skip
 
+    def _new_variances(self, frame: pd.DataFrame, mean: Array) -> Array:
+        """Return the residual variance of new rows."""
+        return np.full(len(frame), self.scale)
+
+    def _noise(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw residuals, shape (nobs, n)."""
+        return self.sigma * rng.standard_normal((n, self.nobs)).T
+
     def simulate(self, n: int = 1, seed: int | None = None) -> pd.DataFrame:
         """Draw `n` new responses from the fitted model, new random effects included.
 
@@ -607,7 +636,7 @@ class MixedModel(FixedEffects):
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             b = rng.standard_normal((n, term.groups, term.size)) @ root.T
             y += np.einsum("ik,nik->in", term.basis, b[:, term.codes])
-        y += self.sigma * rng.standard_normal((n, self.nobs)).T
+        y += self._noise(n, rng)
         return pd.DataFrame(y, index=self.frame.index)
 
     def refit(self, y: Sequence[float] | pd.Series, reml: bool | None = None) -> MixedModel:
@@ -640,10 +669,10 @@ class MixedModel(FixedEffects):
                 "The new response has the rows of the data in another order: use "
                 "y.loc[m.fittedvalues.index]."
             )
-        reml = self.reml if reml is None else _check_reml(reml)
+        reml = self.reml if reml is None else check_reml(reml)
         fit = self.fit.problem.refit(values, reml)
-        own = [n for n in self.notes if not n.startswith("The variance of")]
-        return MixedModel(
+        own = [n for n in self.notes if not n.startswith(_OF_THE_FIT)]
+        return type(self)(
             self.formula, self.model_frame, self.design, self.random, fit, self.kept,
             self.default_ddf, own,
         )  # fmt: skip
@@ -693,14 +722,20 @@ _REML = "write reml=True for REML, or reml=False for ML"
         "method": _REML,
         "REML": _REML,
         **dict.fromkeys(("random", "groups", "group", "re_formula", "vc_formula"), _ELSEWHERE),
-        "weights": "rows cannot be weighted",
+        "weights": "rows cannot be weighted; unequal variances are variance=UnequalVariances('g')",
         "family": "only normal responses are fitted",
         "subset": "choose the rows of the data first, as in data[data['x'] > 0]",
         "na_action": "rows with missing values are left out and counted",
     },
 )
 def lmer(
-    formula: str, data: pd.DataFrame, *, reml: bool = True, ddf: str = "satterthwaite"
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    reml: bool = True,
+    ddf: str = "satterthwaite",
+    correlation: Structure | None = None,
+    variance: Structure | None = None,
 ) -> MixedModel:
     r"""Fit a linear mixed model.
 
@@ -718,10 +753,16 @@ def lmer(
         REML (default) or ML.
     ddf : {'satterthwaite', 'kenward-roger', 'containment', 'none'}
         The default df method of the tables.
+    correlation : AR1, CAR1, CompoundSymmetry or Unstructured, optional
+        How residuals of a group are correlated; by default they are independent.
+    variance : UnequalVariances, PowerOf or PowerOfMean, optional
+        How residual variances differ; by default they are equal.
 
     Returns
     -------
     MixedModel
+        With `correlation` or `variance` a :class:`GeneralModel`, which offers the same and shows
+        their parameters.
 
     Raises
     ------
@@ -731,7 +772,8 @@ def lmer(
     Notes
     -----
     y = X beta + Z b + e with b ~ N(0, sigma^2 Lambda Lambda') and e ~ N(0, sigma^2 I). The
-    variances minimise the profiled deviance of Bates et al. (2015), section 3.4.
+    variances minimise the profiled deviance of Bates et al. (2015), section 3.4. With `correlation`
+    or `variance`, e ~ N(0, sigma^2 Gamma): see :mod:`mixedteach.fitting.general`.
 
     Examples
     --------
@@ -743,13 +785,18 @@ def lmer(
     1  Residual               0.0436  0.2088
     """
     parsed = parse(formula)
-    ddf_name(ddf, ("containment", "satterthwaite", "kenward-roger", "none"))
-    reml = _check_reml(reml)
+    ddf_name(ddf, DDF_OFFERED)
+    reml = check_reml(reml)
+    general = correlation is not None or variance is not None
     if not parsed.bars:
         raise FormulaError(
-            f"The formula '{parsed}' has no random effect, such as (1|g): add one, or use lm() for "
-            "a model with fixed effects only."
+            f"The formula '{parsed}' has no random effect, such as (1|g): add one, or use "
+            f"{'gls()' if general else 'lm()'} for a model with fixed effects only."
         )
+    if general:
+        from mixedteach.general import fit_general
+
+        return fit_general(parsed, data, correlation, variance, reml, ddf)
     frame = ModelFrame(parsed, data)
     y = frame.response(parsed)
     design = FixedDesign(parsed.fixed, frame.data)
@@ -772,7 +819,8 @@ def lmer(
     return MixedModel(parsed, frame, design, random, problem.fit(reml), kept, ddf, notes)
 
 
-def _check_reml(reml: Any) -> bool:
+def check_reml(reml: Any) -> bool:
+    """Return True for REML and False for ML, or say that it must be one of them."""
     if not isinstance(reml, (bool, np.bool_)):
         raise FitError(f"reml={shown(reml)} must be True (REML) or False (ML).")
     return bool(reml)

@@ -320,8 +320,8 @@ REFUSALS = [
     Case("misspelt argument", lambda: fit(remll=True), FitError,
          "lmer() has no argument 'remll'. Did you mean 'reml'?"),
     Case("unknown argument", lambda: fit(iterations=100), FitError,
-         "lmer() has no argument 'iterations'; its arguments are 'formula', 'data', 'reml' and"
-         " 'ddf'."),
+         "lmer() has no argument 'iterations'; its arguments are 'formula', 'data', 'reml', 'ddf', "
+         "'correlation' and 'variance'."),
     Case("too many arguments", lambda: mt.lmer("y ~ dose + (1|site)", data(), False), FitError,
          "lmer() takes 'formula' and 'data' by position: write all others with their names, "
          "such as reml=."),
@@ -691,7 +691,7 @@ REFUSALS = [
          "compare() takes the models one by one: write compare(m0, m1)."),
     Case("compare formulas",
          lambda: mt.compare("y ~ dose + (1|site)", "y ~ 1 + (1|site)"), InferenceError,
-         "compare() takes models fitted by lmer() or lm(), not text."),
+         "compare() takes models fitted by lmer(), gls() or lm(), not text."),
     Case("two names for the same groups",
          lambda: mt.lmer("y ~ dose + (1|site) + (1|place)", data().assign(place=data()["site"])),
          DataError,

@@ -14,6 +14,7 @@ from mixedteach.errors import InferenceError, a_kind
 from mixedteach.explore._base import Answer, Choice, Explorer, Picture, Slider
 from mixedteach.fitting.pls import solve
 from mixedteach.model import MixedModel, lmer
+from mixedteach.plot._inputs import check_plain, check_random
 from mixedteach.plot._likelihood import sd_unit
 from mixedteach.plot._style import BLUE, GREEN, INK, ORANGE, PALE, VERMILION
 
@@ -237,6 +238,8 @@ def likelihood(m: MixedModel | None = None) -> Explorer:
         m = lmer("content ~ method + (1|tablet)", load_tablets())
     elif not isinstance(m, MixedModel):
         raise InferenceError(f"likelihood() explores a model fitted by lmer(), not {a_kind(m)}.")
+    check_random(m, "likelihood()")
+    check_plain(m, "likelihood()")
     readings = Readings.of(m)
     end = max(3.0, float(np.ceil(2 * max(m.theta[0], m.by_ml().theta[0]))))
     step = 0.01 if end <= 5 else 0.05

@@ -11,7 +11,7 @@ from mixedteach.errors import InferenceError, a_kind
 from mixedteach.explore._base import Answer, Explorer, Picture, Slider
 from mixedteach.model import MixedModel, lmer
 from mixedteach.plot._caterpillar import intercept_term
-from mixedteach.plot._inputs import unit_of
+from mixedteach.plot._inputs import check_plain, check_random, unit_of
 from mixedteach.plot._style import BLUE, INK, PALE, VERMILION
 
 
@@ -159,6 +159,8 @@ def shrinkage(m: MixedModel | None = None) -> Explorer:
             "mt.explore.shrinkage moves the ICC of a model fitted by mt.lmer(...), not "
             f"{a_kind(m)}: fit one first, or leave it out to see the ten tablets."
         )
+    check_random(m, "mt.explore.shrinkage")
+    check_plain(m, "mt.explore.shrinkage")
     if len(m.random) > 1:
         raise InferenceError(
             "The explorer moves one variance ratio, but the model has "

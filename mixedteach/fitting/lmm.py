@@ -18,7 +18,7 @@ import numpy as np
 from mixedteach.errors import FitError
 from mixedteach.fitting.blocks import Moments
 from mixedteach.fitting.criterion import Criterion, State, jacobian, traces
-from mixedteach.fitting.optimise import Optimum, minimise
+from mixedteach.fitting.optimise import Optimum, diagonal, minimise
 
 Array = np.ndarray
 
@@ -60,7 +60,10 @@ class Problem:
         self.residual = residual - self.Q @ again
         self.ols = first + again
         K = np.column_stack([self.Q, self.residual])
-        self.moments = Moments(K, self.codes, self._turned, self.groups)
+        self.moments = self._moments(K)
+
+    def _moments(self, K: Array) -> Moments:
+        return Moments(K, self.codes, self._turned, self.groups)
 
     def criterion(self, reml: bool) -> Criterion:
         """Return the deviance as a function of theta (in the orthogonal bases)."""
@@ -69,6 +72,12 @@ class Problem:
 
     def fit(self, reml: bool = True, start: Array | None = None) -> Fit:
         """Estimate the variances by REML or ML."""
+        self.check_response()
+        criterion = self.criterion(reml)
+        return Fit(self, criterion, minimise(criterion, start), reml)
+
+    def check_response(self) -> None:
+        """Refuse a response that the fixed effects reproduce."""
         total = float(self.residual @ self.residual)
         size = float(np.abs(self.y).max(initial=0.0))
         if total <= self.n * (1e-13 * size) ** 2:
@@ -76,8 +85,6 @@ class Problem:
                 "The fixed effects reproduce the response exactly; nothing is left to estimate "
                 "variances from. Check the response."
             )
-        criterion = self.criterion(reml)
-        return Fit(self, criterion, minimise(criterion, start), reml)
 
     def refit(self, y: Array, reml: bool = True, start: Array | None = None) -> Fit:
         """Fit the same model to another response."""
@@ -128,6 +135,12 @@ class Fit:
     def loglik(self) -> float:
         """The (restricted) log-likelihood."""
         return -0.5 * self.state.value
+
+    @property
+    def warm(self) -> Array:
+        """The optimum as a start for other responses: zero is stationary, and must be left."""
+        theta = self.state.theta
+        return np.where(diagonal(self.problem.moments.sizes), np.maximum(theta, 0.1), theta)
 
     @cached_property
     def sigma2(self) -> float:

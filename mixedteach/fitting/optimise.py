@@ -26,7 +26,7 @@ Array = np.ndarray
 
 _LARGE = 1e7  # a relative standard deviation beyond this means a residual variance of zero
 _SUSPECT = 100  # and so does one beyond this at which the search cannot come to rest
-_NO_RESIDUAL = (
+NO_RESIDUAL = (
     "The residual variance tends to zero: the fixed and random effects reproduce the response "
     "exactly. Remove a random effect or check the response for copied values."
 )
@@ -97,7 +97,7 @@ def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
     curvature = _eigenvalues(best.hessian[np.ix_(moving, moving)])
     curved = curvature.min(initial=0.0) > -scale * max(1.0, curvature.max(initial=0.0))
     if not np.isfinite(best.value) or (not flat and np.abs(theta).max() > _SUSPECT):
-        raise FitError(_NO_RESIDUAL)
+        raise FitError(NO_RESIDUAL)
     return Optimum(best, path, zero, flat and bool(curved))
 
 
@@ -207,7 +207,7 @@ def descend(
         state = trial
         path.append((state.theta, state.value))
         if np.abs(state.theta).max() > _LARGE:
-            raise FitError(_NO_RESIDUAL)
+            raise FitError(NO_RESIDUAL)
     return state
 
 

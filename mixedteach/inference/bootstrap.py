@@ -21,8 +21,6 @@ from mixedteach.errors import (
     check_level,
     check_seed,
 )
-from mixedteach.fitting.optimise import diagonal
-from mixedteach.inference.parameters import variance_estimates, variance_labels
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
@@ -69,12 +67,10 @@ def bootstrap_estimates(
     nsim, rng = check_count(nsim, "nsim"), np.random.default_rng(check_seed(seed))
     from tqdm import tqdm
 
-    names = [*variance_labels(model.random), *model.params.index]
+    names = [*model.variance_names, *model.params.index]
     estimates = np.full((nsim, len(names)), np.nan)
     boundary = np.zeros(nsim, bool)
-    problem, start = model.fit.problem, model.fit.state.theta
-    # zero is stationary: a replicate that needs a variance must be able to leave it
-    start = np.where(diagonal(problem.moments.sizes), np.maximum(start, 0.1), start)
+    problem, start = model.fit.problem, model.fit.warm
     # disable=None: no bar unless the stream is a terminal
     with tqdm(total=nsim, desc="bootstrap", delay=1, leave=False, disable=None) as bar:
         for i in range(nsim):
@@ -85,7 +81,7 @@ def bootstrap_estimates(
                 continue
             finally:
                 bar.update()
-            estimates[i] = np.append(variance_estimates(model.random, fit), fit.beta)
+            estimates[i] = np.append(model.variance_values(fit), fit.beta)
             boundary[i] = fit.optimum.zero.any()
     index = pd.RangeIndex(nsim, name="replicate")
     return pd.DataFrame(estimates, index, names).assign(boundary=boundary)
@@ -134,7 +130,7 @@ def bootstrap(
             f"Of {nsim} bootstrap replicates {len(fitted)} could be fitted: no interval follows "
             "from so few."
         )
-    estimate = np.append(variance_estimates(model.random, model.fit), model.params.to_numpy(float))
+    estimate = np.append(model.variance_values(model.fit), model.params.to_numpy(float))
     tails = [0.5 - level / 2, 0.5 + level / 2]
     limits = [np.quantile(values[name].dropna(), tails, method="weibull") for name in values]
     lower, upper = np.transpose(limits)

@@ -47,9 +47,13 @@ class KenwardRoger:
         middle = np.einsum("rs,rsij->ij", self.W, Q)
         middle -= np.einsum("rij,rjk->ik", P, np.einsum("rs,sij->rij", self.W, PhiP))
         self.PhiP = PhiP
-        adjusted = Phi + 2 * Phi @ middle @ Phi
+        adjusted = Phi + 2 * Phi @ (middle - self._curvature(P)) @ Phi
         self.relative = 0.5 * (adjusted + adjusted.T)
         self.cov = fit.sigma2 * fit.inverse_R @ self.relative @ fit.inverse_R.T
+
+    def _curvature(self, P: Array) -> Array | float:
+        """Return what is left where V is not linear in its parameters: here it is."""
+        return 0.0
 
     def variances(self, L: Array) -> Array:
         """Return the adjusted variance of each L_i beta, without the rounding of `cov`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,11 +63,15 @@ def _has_intercept(random: list[RandomTerm], term: RandomTerm) -> bool:
 
 def ranova(model: MixedModel) -> Table:
     """Return the table of :meth:`mixedteach.model.MixedModel.ranova`."""
-    full = model.fit
+    return ranova_table(model, lambda reduction: _without(model, model.fit.problem, reduction))
+
+
+def ranova_table(model: MixedModel, without: Callable[[Reduction], tuple[float, int]]) -> Table:
+    """Return the table; `without` gives log-likelihood and variance parameters of a reduction."""
     rows = [(model.npar, model.llf, model.aic, np.nan, np.nan, np.nan)]
     labels = ["<none>"]
     for reduction in reductions(model.random):
-        loglik, parameters = _without(model, full.problem, reduction)
+        loglik, parameters = without(reduction)
         npar = len(model.params) + parameters + 1
         lrt = max(0.0, 2 * (model.llf - loglik))
         df = model.npar - npar

@@ -36,7 +36,7 @@ class Satterthwaite:
         self.fit = fit
         self.cov = fit.cov_beta
         H, J = fit.theta_hessian
-        self.A = _inverse(0.5 * H)
+        self.A = inverse_hessian(0.5 * H)
         Phi, p = fit.state.Phi, fit.problem.p
         PhiPPhi = Phi @ fit.state.pieces.P[:, :p, :p] @ Phi
         by_theta = np.einsum("rs,rij->sij", J, PhiPPhi)
@@ -80,7 +80,7 @@ def combine(nu: Array) -> float:
     return 2 * expectation / (expectation - q)
 
 
-def _inverse(H: Array) -> Array:
+def inverse_hessian(H: Array) -> Array:
     """Invert a Hessian, leaving out directions in which the deviance is flat."""
     scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(H)), 1e-300))
     values, vectors = np.linalg.eigh(scale[:, None] * H * scale)

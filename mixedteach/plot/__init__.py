@@ -33,6 +33,7 @@ _HOME = {
     "interaction": "_interaction",
     "residuals": "_residuals",
     "qq": "_qq",
+    "power": "_power",
 }
 
 __getattr__, __dir__, __all__ = lazily(__name__, _HOME)

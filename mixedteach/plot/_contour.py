@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 
 from mixedteach.errors import InferenceError
 from mixedteach.model import MixedModel
-from mixedteach.plot._inputs import check_mixed
+from mixedteach.plot._inputs import check_mixed, check_plain
 from mixedteach.plot._likelihood import effect_names, profiled, sd_unit, unprofiled
 from mixedteach.plot._style import (
     BLUE,
@@ -67,6 +67,7 @@ def likelihood_contour(
     'residual sd $\\sigma$ [%]'
     """
     check_mixed(m, "likelihood_contour")
+    check_plain(m, "mt.plot.likelihood_contour")
     if m.theta.size > 2:
         raise InferenceError(
             f"likelihood_contour() draws models with one or two parameters in theta, and this has "

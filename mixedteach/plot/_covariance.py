@@ -130,11 +130,16 @@ def colour_scale(largest: float) -> Normalize:
 
 def of_model(m: MixedModel, groups: int) -> Covariances:
     """Return V for the readings of the first few groups of the factor with the fewest levels."""
+    if not m.random:
+        raise InferenceError(
+            "covariance() sorts the readings of a model by its random effects, and this one has "
+            "none: write mt.plot.covariance(m.matrices().V)."
+        )
     outer = min(m.random, key=lambda term: term.groups)
     others = _others(m, outer)
     order = np.lexsort([*(_codes(m.frame[name]) for name in reversed(others)), outer.codes])
     order = order[outer.codes[order] < groups]
-    V = m.scale * np.eye(len(order))
+    V = m.residual_covariance(order)
     for term, cov in zip(m.random, m.fit.covariances, strict=True):
         together = term.codes[order][:, None] == term.codes[order]
         basis = term.basis[order]

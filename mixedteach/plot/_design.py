@@ -7,6 +7,7 @@ import pandas as pd
 
 from mixedteach.errors import InferenceError, a_kind, check_count
 from mixedteach.model import MixedModel
+from mixedteach.plot._inputs import check_random
 from mixedteach.plot._matrix import draw, write
 from mixedteach.plot._style import axes, describe, style
 
@@ -42,6 +43,7 @@ def design(m: MixedModel, *, rows: int | None = None) -> np.ndarray:
     """
     if not isinstance(m, MixedModel):
         raise InferenceError(f"design() draws a model fitted by lmer(), not {a_kind(m)}.")
+    check_random(m, "design()")
     shown = min(m.nobs, _MOST_ROWS) if rows is None else min(m.nobs, check_count(rows, "rows"))
     parts = m.matrices()
     X, Z = parts.X.iloc[:shown], parts.Z.iloc[:shown]

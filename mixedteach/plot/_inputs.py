@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mixedteach.classical import LinearModel
@@ -51,6 +52,35 @@ def check_mixed(m: Any, name: str) -> None:
         raise InferenceError(
             f"mt.plot.{name} draws a model fitted by mt.lmer(...), not {a_kind(m)}: fit one first."
         )
+    check_random(m, f"mt.plot.{name}")
+
+
+def check_random(m: MixedModel, who: str) -> None:
+    """Refuse a model of :func:`mixedteach.gls`."""
+    if not m.random:
+        raise InferenceError(
+            f"{who} shows random effects, and this model, fitted by gls(), has none: use a model "
+            "fitted by mt.lmer(...)."
+        )
+
+
+def check_plain(m: MixedModel, who: str) -> None:
+    """Refuse a model whose residuals are correlated or unequal, where the picture needs others."""
+    if m.residual_text:
+        raise InferenceError(
+            f"{who} holds for independent residuals of equal variance, and this model has "
+            f"{m.residual_text}: leave that out, or look at m.residual_parameters."
+        )
+
+
+def independent_residuals(m: MixedModel | LinearModel) -> tuple[np.ndarray, float, str, str]:
+    """Return residuals that should look alike, their standard deviation, their name and unit.
+
+    Under a residual covariance these are the normalised ones.
+    """
+    if m.residual_text:
+        return m.normalised_resid.to_numpy(), 1.0, "normalised residuals", ""
+    return m.resid.to_numpy(), m.sigma, "residuals", unit_of(m)
 
 
 def check_model(m: object) -> None:

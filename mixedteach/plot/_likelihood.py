@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from mixedteach.errors import InferenceError, one_of
 from mixedteach.model import MixedModel
-from mixedteach.plot._inputs import check_mixed, unit_of
+from mixedteach.plot._inputs import check_mixed, check_plain, unit_of
 from mixedteach.plot._style import BLUE, INK, PALE, VERMILION, describe, number, own_or_new, style
 
 Array = np.ndarray
@@ -52,6 +52,7 @@ def likelihood(m: MixedModel, *, of: str = "sd", ax: Axes | None = None) -> Axes
     'the log-likelihood (ML) is largest at 0.284, the restricted one (REML) at 0.299.'
     """
     check_mixed(m, "likelihood")
+    check_plain(m, "mt.plot.likelihood")
     one_of(of, ("sd", "theta"), "an axis of likelihood()")
     if m.theta.size != 1:
         raise InferenceError(

@@ -9,7 +9,7 @@ from scipy.special import betaincinv, ndtri
 from mixedteach.classical import LinearModel
 from mixedteach.errors import DataError, did_you_mean, shown
 from mixedteach.model import MixedModel
-from mixedteach.plot._inputs import check_model, unit_of
+from mixedteach.plot._inputs import check_model, independent_residuals, unit_of
 from mixedteach.plot._style import (
     BLUE,
     INK,
@@ -125,7 +125,8 @@ def _values(m: MixedModel | LinearModel, what: str, effect: str | None) -> tuple
     if what == "residuals":
         if effect is not None:
             raise DataError("effect= chooses a random effect: name its grouping factor in what=.")
-        return m.resid.to_numpy(), "residuals", unit_of(m)
+        values, _, name, unit = independent_residuals(m)
+        return values, name, unit
     if isinstance(m, LinearModel):
         raise DataError(
             f"A model of mt.lm() has no random effects of {shown(what)}: use what='residuals'."

@@ -10,7 +10,7 @@ from mixedteach.classical import LinearModel
 from mixedteach.columns import as_factor
 from mixedteach.errors import DataError, did_you_mean
 from mixedteach.model import MixedModel
-from mixedteach.plot._inputs import check_model, unit_of
+from mixedteach.plot._inputs import check_model, independent_residuals, unit_of
 from mixedteach.plot._style import (
     BLUE,
     INK,
@@ -40,7 +40,8 @@ def residuals(
     ----------
     m : MixedModel or LinearModel
         Made by :func:`mixedteach.lmer` or :func:`mixedteach.lm`. The residuals of a mixed model
-        are those about the fitted values of each group, random effects included.
+        are those about the fitted values of each group, random effects included. With correlated
+        or unequal residuals the normalised ones are drawn against fitted values.
     by : str, optional
         A column of the model's data with at most 30 levels.
     ax : Axes, optional
@@ -68,26 +69,27 @@ def residuals(
     ax = own_or_new(ax)
     with style():
         words = _against_fitted(ax, m) if groups is None else _by_group(ax, m, by, *groups)
-        ax.set_ylabel("Residual" + unit_of(m))
     return describe(ax, words)
 
 
 def _against_fitted(ax: Axes, m: MixedModel | LinearModel) -> str:
-    fitted, resid = m.fittedvalues.to_numpy(), m.resid.to_numpy()
-    ax.axhspan(-2 * m.sigma, 2 * m.sigma, color=SKY, alpha=0.18, linewidth=0)
+    fitted = m.fittedvalues.to_numpy()
+    resid, sigma, name, unit = independent_residuals(m)
+    ax.axhspan(-2 * sigma, 2 * sigma, color=SKY, alpha=0.18, linewidth=0)
     ax.axhline(0, color=INK, linewidth=1.2)
     ax.plot(fitted, resid, "o", color=BLUE, alpha=0.65, markersize=7, markeredgewidth=0)
     order = np.argsort(fitted, kind="stable")
     classes = np.array_split(order, min(MOST_CLASSES, max(1, len(order) // 6)))
     means = np.array([[fitted[part].mean(), resid[part].mean()] for part in classes])
     ax.plot(*means.T, "--", color=VERMILION, marker="D", markersize=8)
-    _limits(ax, 1.08 * max(np.abs(resid).max(), 2 * m.sigma))
+    _limits(ax, 1.08 * max(np.abs(resid).max(), 2 * sigma))
     ax.set_xlabel(f"Fitted {m.formula.response_name}{unit_of(m)}")
-    outside = int((np.abs(resid) > 2 * m.sigma).sum())
+    ax.set_ylabel(name[:-1].capitalize() + unit)
+    outside = int((np.abs(resid) > 2 * sigma).sum())
     ax.set_title(f"{outside} of {len(resid)} outside two sd")
     return (
-        f"{len(resid)} residuals of {m.formula.response_name}{unit_of(m)} against fitted values; "
-        f"standard deviation {number(m.sigma)}; {outside} {'lies' if outside == 1 else 'lie'} "
+        f"{len(resid)} {name} of {m.formula.response_name}{unit_of(m)} against fitted values; "
+        f"standard deviation {number(sigma)}; {outside} {'lies' if outside == 1 else 'lie'} "
         "outside zero plus and minus two of them. The class means stay within "
         f"{number(np.abs(means[:, 1]).max())} of zero."
     )
@@ -161,6 +163,7 @@ def _by_group(
     longest = max(len(level) for level in levels)
     ax.set_xticks(places, levels, rotation=90 if 0.1 * longest > inches else 0)
     ax.set_xlabel(by)
+    ax.set_ylabel("Residual" + unit_of(m))
     ax.set_title(f"Residuals by {by}" if roomy else f"By {by} (numbers: sd)")
     known = [i for i in range(len(levels)) if np.isfinite(spread[i])]
     words = f"{len(resid)} residuals of {m.formula.response_name}{unit_of(m)} in {len(levels)} "

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from mixedteach.model import MixedModel
 from mixedteach.plot._caterpillar import group_ticks, intercept_term
-from mixedteach.plot._inputs import check_mixed, unit_of
+from mixedteach.plot._inputs import check_mixed, check_plain, unit_of
 from mixedteach.plot._style import BLUE, INK, VERMILION, describe, own_or_new, style
 
 
@@ -88,6 +88,7 @@ def shrinkage(m: MixedModel, *, group: str | None = None, ax: Axes | None = None
     'Each tablet keeps 80% of its distance from the mean'
     """
     check_mixed(m, "shrinkage")
+    check_plain(m, "mt.plot.shrinkage")
     p = pooling(m, group)
     order = np.argsort(p.own.round(9), kind="stable")
     own, pulled, counts = p.own[order], p.pulled[order], p.counts[order]

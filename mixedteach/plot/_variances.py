@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from mixedteach.classical import LinearModel
 from mixedteach.errors import InferenceError, a_kind, listed
 from mixedteach.model import MixedModel
-from mixedteach.plot._inputs import unit_of
+from mixedteach.plot._inputs import check_plain, unit_of
 from mixedteach.plot._style import COLOURS, INK, describe, number, own_or_new, style
 
 HATCHES = ("//", "..", "xx", "\\\\", "oo", "++", "--")
@@ -162,6 +162,7 @@ def components(m: Any) -> dict[str, float]:
         raise InferenceError(
             f"mt.plot.variances draws models fitted by mt.lmer(...) or mt.lm(...), not {a_kind(m)}."
         )
+    check_plain(m, "mt.plot.variances")
     slopes = [term.text for term in m.random if term.effects != ["Intercept"]]
     if slopes:
         raise InferenceError(

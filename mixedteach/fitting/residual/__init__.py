@@ -1,0 +1,1 @@
+"""What the residuals of a model may share: correlations within groups, unequal variances."""

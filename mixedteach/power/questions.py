@@ -1,0 +1,318 @@
+"""What is asked of a fit: the test of a term, a coefficient, a random effect or a contrast.
+
+A :class:`Question` is text and can be sent to another process; bound to a fitted model of one
+experiment it becomes a function from a fit to its p-value. What does not depend on the response
+(hypothesis matrices, reduced models) is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from mixedteach.errors import InferenceError, did_you_mean, listed, one_of, shown
+from mixedteach.fitting.lmm import Problem
+from mixedteach.inference import adjust as adjustment
+from mixedteach.inference.anova import TYPES, contrasts
+from mixedteach.inference.containment import Containment
+from mixedteach.inference.distributions import f_pvalue, t_pvalue, tukey_pvalue
+from mixedteach.inference.functions import Method, variances
+from mixedteach.inference.ranova import Reduction, linear_loglik, reductions
+from mixedteach.model import MixedModel
+
+Array = np.ndarray
+PValue = Callable[[MixedModel], float]
+
+ANY, ALL = "any", "all"
+_TITLES = {1: "type I", 2: "type II", 3: "type III", "marginal": "marginal"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A test as it was asked for.
+
+    Attributes
+    ----------
+    name : str
+        The term, coefficient, random effect or contrast; ``'any'`` or ``'all'`` of the contrasts.
+    kind : {'term', 'coefficient', 'random', 'contrast'}
+    ddf, type
+        As in ``anova()``.
+    means : str
+        The factor whose means are compared.
+    adjust : str
+    weights : tuple, optional
+        Labels and weights of contrasts that are not pairs.
+    """
+
+    name: str
+    kind: str
+    ddf: str | None = None
+    type: int | str = 3
+    means: Any = None
+    adjust: str = "tukey"
+    weights: tuple[tuple[str, tuple[float, ...]], ...] = ()
+
+    def bind(self, base: MixedModel) -> Bound:
+        """Return the test for fits of one experiment, `base` being one of them."""
+        return _BIND[self.kind](self, base)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A test bound to one experiment.
+
+    Attributes
+    ----------
+    pvalue : callable
+        Fitted model -> p-value; NaN where there is no test.
+    said : str
+        The test in words.
+    L : ndarray, optional
+        The hypothesis L beta = 0, of fixed effects.
+    term : int, optional
+        The random term of a test of a random effect.
+    single : bool
+        Whether it is one test of L, without adjustment.
+    """
+
+    pvalue: PValue
+    said: str
+    L: Array | None = None
+    term: int | None = None
+    single: bool = True
+
+
+def ask(
+    base: MixedModel, test: Any, type: int | str, ddf: str | None, means: Any, adjust: str | None
+) -> Question:
+    """Read `test`, and say what exists if it is not understood."""
+    if isinstance(type, bool) or not isinstance(type, (int, str)) or type not in TYPES:
+        raise InferenceError(
+            f"type={shown(type)} is not a type of ANOVA: choose 1 (sequential), 2, 3 or 'marginal'."
+        )
+    base.method(ddf)  # a wrong name is refused here
+    if means is not None:
+        return _ask_contrast(base, test, ddf, means, adjust)
+    if adjust is not None:
+        raise InferenceError(
+            "adjust= is for comparisons of means: say of which, as in means='width'."
+        )
+    if isinstance(test, dict):
+        raise InferenceError(
+            "A dict of weights is a contrast of means: say of which, as in means='width'."
+        )
+    random = {reduction.label: reduction for reduction in reductions(base.random)}
+    terms = {":".join(term): term for term in base.design.terms}
+    names = list(base.params.index)
+    if isinstance(test, str):
+        for label, reduction in random.items():
+            whole = reduction.basis is None or len(base.random[reduction.term].design.terms) == 1
+            if _squeezed(test) in (
+                _squeezed(label),
+                _squeezed(base.random[reduction.term].text) if whole else None,
+            ):
+                return Question(label, "random", ddf)
+        for name, term in terms.items():
+            if set(test.replace(" ", "").split(":")) == {part.replace(" ", "") for part in term}:
+                return Question(name, "term", ddf, TYPES[type])
+        if test in names:
+            return Question(test, "coefficient", ddf)
+    known = [*terms, *random, *names]
+    raise InferenceError(
+        f"test={shown(test)} is no fixed effect, random effect or coefficient of the model."
+        + did_you_mean(test, known)
+        + ("" if isinstance(test, str) and " - " not in test
+           else " For a contrast, say of which means, as in means='width'.")
+    )  # fmt: skip
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def _ask_contrast(
+    base: MixedModel, test: Any, ddf: str | None, means: Any, adjust: str | None
+) -> Question:
+    if isinstance(test, dict) and test:
+        question = Question(
+            next(iter(map(str, test)), ""), "contrast", ddf, means=means, adjust=adjust or "none",
+            weights=tuple((str(k), tuple(np.ravel(v).tolist())) for k, v in test.items()),
+        )  # fmt: skip
+        if len(test) > 1:
+            question = replace(question, name=ANY)
+        _functions(question, base)
+        return question
+    question = Question("", "contrast", ddf, means=means, adjust=adjust or "tukey")
+    if isinstance(test, dict):
+        raise InferenceError(
+            "The dict of contrasts is empty: give labels and weights, such as "
+            "{'first - second': [1, -1]}."
+        )
+    labels = _functions(question, base).labels["contrast"].tolist()
+    known = [*labels, *((ANY, ALL) if len(labels) > 1 else ())]
+    one_of(test, known, f"a pair of the means of {means}")
+    return replace(question, name=test)
+
+
+# -- fixed effects ---------------------------------------------------------------------------------
+
+
+def _methods(question: Question, base: MixedModel) -> Callable[[MixedModel], Method]:
+    """Return a function from a fit to its df method; containment df are counted only once."""
+    first = base.method(question.ddf)
+    if not isinstance(first, Containment):
+        return lambda m: m.method(question.ddf)
+
+    def counted(m: MixedModel) -> Method:
+        own = copy(first)
+        own.cov, own.variances = m.fit.cov_beta, m.fit.variances
+        return own
+
+    return counted
+
+
+def _term(question: Question, base: MixedModel) -> Bound:
+    term = next(t for t in base.design.terms if ":".join(t) == question.name)
+    method, methods = base.method(question.ddf), _methods(question, base)
+    ledger = isinstance(method, Containment)  # it counts whole terms
+    sequential = ledger and question.type == 1  # its L depends on the variances
+    L = contrasts(base, question.type, ledger)[term]
+
+    def pvalue(m: MixedModel) -> float:
+        method = methods(m)
+        own = contrasts(m, 1, True)[term] if sequential else L
+        F, q, den, _ = method.test(own, m.fit.beta)
+        return f_pvalue(F, q, method.terms[term] if ledger else den)
+
+    if not len(L):
+        raise InferenceError(
+            f"'{question.name}' cannot be tested in this experiment: the other terms determine it, "
+            "or the data hold no observations for it."
+        )
+    title = "" if len(base.design.terms) == 1 else f", {_TITLES[question.type]}"
+    return Bound(pvalue, f"{question.name} (F test{title}); df: {method.name}", L)
+
+
+def _coefficient(question: Question, base: MixedModel) -> Bound:
+    names = list(base.params.index)
+    if question.name not in names:
+        raise InferenceError(f"'{question.name}' has no data in this experiment.")
+    L = np.eye(len(names))[[names.index(question.name)]]
+    methods = _methods(question, base)
+
+    def pvalue(m: MixedModel) -> float:
+        return float(t_pvalue(*_t(m, methods(m), L))[0])
+
+    return Bound(pvalue, f"{question.name} (t test); df: {base.method(question.ddf).name}", L)
+
+
+def _t(m: MixedModel, method: Method, L: Array) -> tuple[Array, Array]:
+    """Return t and df of each row of L."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = L @ m.fit.beta / np.sqrt(np.maximum(variances(method, L), 0.0))
+    return t, method.df(L)
+
+
+# -- contrasts -------------------------------------------------------------------------------------
+
+
+def _functions(question: Question, base: MixedModel) -> Any:
+    """Return the table of contrasts, as a fitted model makes it."""
+    means = base.emmeans(question.means, ddf=question.ddf)
+    if means.by:
+        raise InferenceError(
+            f"means='{question.means}' asks for comparisons within groups: name the factors "
+            f"together, as in means={list(means.labels.columns)}."
+        )
+    if question.weights:
+        return means.contrast({k: list(v) for k, v in question.weights}, adjust=question.adjust)
+    return means.pairs(adjust=question.adjust)
+
+
+def _contrast(question: Question, base: MixedModel) -> Bound:
+    table = _functions(question, base)
+    labels = table.labels["contrast"].tolist()
+    plan = adjustment.plan(
+        question.adjust, table.settings["family"], table.settings["k"], [len(labels)]
+    )
+    several = question.name in (ANY, ALL)
+    if not several and question.name not in labels:
+        raise InferenceError(
+            f"The contrast '{question.name}' has no data in this experiment: there are "
+            f"{listed(labels)}."
+        )
+    L = table.L
+    own = np.arange(len(L)) if several else np.array([labels.index(question.name)])
+    if np.isnan(L[own]).any():
+        raise InferenceError(
+            f"The contrast '{question.name}' is not estimable in this experiment: the data hold no "
+            "observations that determine it."
+        )
+    # Holm's p-value of one test depends on the others
+    used = own if plan.name != "holm" else np.arange(len(L))
+    worst = max if question.name == ALL else min
+    methods = _methods(question, base)
+
+    def pvalue(m: MixedModel) -> float:
+        t, df = _t(m, methods(m), L[used])
+        if plan.name == "tukey":
+            root = np.sqrt(2) * np.abs(t)
+            if several and np.ptp(df) < 1e-9 * abs(df[0]):  # then one of them decides
+                root, df = np.array([root.min() if worst is max else root.max()]), df[:1]
+            p = np.array([tukey_pvalue(q, plan.k, nu) for q, nu in zip(root, df, strict=True)])
+        elif plan.name == "sidak" and not several:
+            p = -np.expm1(len(L) * np.log1p(-np.minimum(t_pvalue(t, df), 1 - 1e-16)))
+        elif plan.name == "bonferroni" and not several:
+            p = np.minimum(1.0, len(L) * t_pvalue(t, df))
+        else:
+            p = adjustment.pvalues(plan, t, df)
+        p = p if several or len(used) == 1 else p[own]
+        return float(worst(p)) if not np.isnan(p).any() else np.nan
+
+    name = f"{question.name} of the contrasts" if several else question.name
+    of = question.means if isinstance(question.means, str) else " and ".join(question.means)
+    how = plan.caption or "t test"
+    said = f"{name} ({of}); df: {table.attrs['ddf']}; {how}"
+    return Bound(pvalue, said, L[own], single=len(own) == 1 and plan.name == "none")
+
+
+# -- random effects --------------------------------------------------------------------------------
+
+
+def _random(question: Question, base: MixedModel) -> Bound:
+    reduction = next(r for r in reductions(base.random) if r.label == question.name)
+    loglik, variances_left = _reduced(base, reduction)
+    df = len(base.fit.state.theta) - variances_left
+
+    def pvalue(m: MixedModel) -> float:
+        lrt = max(0.0, 2 * (m.llf - loglik(m.fit.problem.y)))
+        return float(special.chdtrc(df, lrt))
+
+    how = "REML" if base.reml else "ML"
+    said = f"{question.name} (likelihood ratio as in ranova(), by {how})"
+    return Bound(pvalue, said, term=reduction.term)
+
+
+def _reduced(base: MixedModel, reduction: Reduction) -> tuple[Callable[[Array], float], int]:
+    """Return the log-likelihood of the model without the effect, and its number of variances."""
+    full, reml = base.fit.problem, base.reml
+    whole = reduction.basis is None
+    kept = [i for i in range(len(full.groups)) if i != reduction.term or not whole]
+    if not kept:
+        return lambda y: linear_loglik(full.X, y, reml), 0
+    bases = [reduction.basis if i == reduction.term else full.bases[i] for i in kept]
+    codes, groups = [full.codes[i] for i in kept], [full.groups[i] for i in kept]
+    problem = Problem(full.X, full.y, codes, bases, groups)
+    count = sum(k.shape[1] * (k.shape[1] + 1) // 2 for k in bases)
+    return lambda y: problem.refit(y, reml).loglik, count
+
+
+_BIND: dict[str, Callable[[Question, MixedModel], Bound]] = {
+    "term": _term, "coefficient": _coefficient, "contrast": _contrast, "random": _random,
+}  # fmt: skip

@@ -1,0 +1,205 @@
+"""Replicates of an experiment, in chunks that may be computed anywhere.
+
+Every chunk of 25 replicates has a random stream of its own: child (experiment, chunk) of the
+seed's sequence. So it does not matter who computes it, or how often: one core, several and a
+cluster count the same, and a chunk that was lost with its worker is simply done again.
+
+An experiment travels as bytes, packed once: small, and part of every task, so that nothing that
+is needed lives on one worker only.
+
+Source: O'Neill (2014) for seed sequences that can be split; NumPy's ``SeedSequence``.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixedteach.errors import FitError, InferenceError, MixedTeachWarning, shown
+from mixedteach.formula import split_outside
+from mixedteach.model import MixedModel, lmer
+from mixedteach.power.planned import Part, PlannedModel, draw, root
+from mixedteach.power.questions import Bound, Question
+
+Array = np.ndarray
+
+CHUNK = 25  # fixed: another number gives other streams
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment as plain data: what is needed to draw responses and to fit them."""
+
+    formula: str
+    response: str
+    frame: pd.DataFrame
+    mean: Array
+    bases: tuple[Array, ...]
+    roots: tuple[Array, ...]
+    sigma: float
+    reml: bool
+    ddf: str
+    questions: tuple[Question, ...]
+
+    def packed(self) -> bytes:
+        """Return the recipe as bytes."""
+        return pickle.dumps(self, protocol=5)
+
+
+def recipe(plan: PlannedModel, questions: Sequence[Question] = ()) -> Recipe:
+    """Write down an experiment; means and slopes come from the plan's own coding."""
+    response = "response"
+    while response in plan.frame.columns:
+        response += "_"
+    used = [name for name in plan.formula.variables() if name in plan.frame.columns]
+    frame = plan.frame[used].reset_index(drop=True)
+    return Recipe(
+        f"{response} ~{split_outside(plan.formula.text, '~')[1]}",
+        response,
+        frame,
+        plan.mean(frame),
+        tuple(term.design.rows(frame) for term in plan.random),
+        tuple(root(cov) for cov in plan.covariances),
+        plan.sigma,
+        plan.reml,
+        plan.default_ddf,
+        tuple(questions),
+    )
+
+
+class Experiment:
+    """A recipe made ready: a fitted model to refit, and its tests.
+
+    Attributes
+    ----------
+    base : MixedModel
+        A fit to one drawn response.
+    bound : list of Bound
+        The tests.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.base = _first_fit(recipe)
+        self.parts: list[Part] = [
+            (term.codes, term.groups, basis, low)
+            for term, basis, low in zip(self.base.random, recipe.bases, recipe.roots, strict=True)
+        ]
+        self.bound: list[Bound] = [question.bind(self.base) for question in recipe.questions]
+
+    def replicate(self, rng: np.random.Generator) -> tuple[list[float], bool]:
+        """Draw, fit and test once: p-values (NaN: none), and whether the fit is at the boundary."""
+        y = draw(self.recipe.mean, self.parts, self.recipe.sigma, rng)
+        try:
+            m = self.base.refit(y)
+        except (FitError, np.linalg.LinAlgError):
+            return [np.nan] * len(self.bound), False
+        out = []
+        for bound in self.bound:
+            try:
+                out.append(bound.pvalue(m))
+            except (FitError, np.linalg.LinAlgError):
+                out.append(np.nan)
+        return out, bool(m.fit.optimum.zero.any())
+
+
+def _first_fit(recipe: Recipe) -> MixedModel:
+    """Fit one drawn response; the data of all others differ in the response only."""
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixedTeachWarning)
+        for attempt in range(5):
+            y = recipe.mean + recipe.sigma * rng.standard_normal(len(recipe.mean))
+            frame = recipe.frame.assign(**{recipe.response: y})
+            try:
+                return lmer(recipe.formula, frame, reml=recipe.reml, ddf=recipe.ddf)
+            except FitError:
+                if attempt == 4:
+                    raise
+    raise AssertionError
+
+
+@lru_cache(maxsize=4)
+def experiment(packed: bytes) -> Experiment:
+    """Unpack an experiment; a worker does this once, not for every chunk."""
+    return Experiment(pickle.loads(packed))
+
+
+def chunk(packed: bytes, entropy: int, key: tuple[int, int], count: int, alpha: float) -> Array:
+    """Compute `count` replicates of one experiment.
+
+    Returns
+    -------
+    ndarray of int, shape (tests + 1, 2)
+        For each test how many p-values were below alpha, and how many there were none of; last,
+        how many fits were at the boundary, and zero.
+    """
+    own = experiment(packed)
+    rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
+    out = np.zeros((len(own.bound) + 1, 2), int)
+    for _ in range(count):
+        p, boundary = own.replicate(rng)
+        out[:-1, 0] += [value < alpha for value in p]
+        out[:-1, 1] += np.isnan(p)
+        out[-1, 0] += boundary
+    return out
+
+
+def run(
+    packed: Sequence[bytes], replicates: int, alpha: float, entropy: int, n_jobs: int | None
+) -> list[Array]:
+    """Compute all replicates of all experiments; sums of what :func:`chunk` returns.
+
+    `n_jobs` is joblib's; None takes what a surrounding ``joblib.parallel_config`` says (one core
+    without it). A progress bar appears after a second if the error stream is a terminal.
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    tasks = [
+        (i, (i, j), min(CHUNK, replicates - j * CHUNK))
+        for i in range(len(packed))
+        for j in range(-(-replicates // CHUNK))
+    ]
+    work = Parallel(n_jobs=n_jobs, return_as="generator")
+    counts = work(delayed(chunk)(packed[i], entropy, key, n, alpha) for i, key, n in tasks)
+    sums: list[Any] = [0] * len(packed)
+    # disable=None: no bar unless the stream is a terminal
+    with tqdm(total=len(tasks) * CHUNK, desc="power", delay=1, leave=False, disable=None) as bar:
+        for (i, _, _), found in zip(tasks, _watched(counts, bar), strict=True):
+            sums[i] = sums[i] + found
+    return sums
+
+
+def _watched(counts: Iterable[Array], bar: Any) -> Iterator[Array]:
+    for found in counts:
+        bar.update(CHUNK)
+        yield found
+
+
+def check_jobs(n_jobs: Any) -> int | None:
+    """Return a number of processes that joblib takes."""
+    whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and (not whole or n_jobs == 0):
+        raise InferenceError(
+            f"n_jobs={shown(n_jobs)} must be a whole number of processes, as in n_jobs=2, or -1 "
+            "for all cores."
+        )
+    return n_jobs
+
+
+def entropy_of(seed: Any) -> int:
+    """Return the entropy of the streams: the seed, or a new one."""
+    if seed is None:
+        return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or seed < 0:
+        raise InferenceError(f"seed={shown(seed)} must be a whole number, as in seed=1, or None.")
+    return int(seed)
