@@ -190,3 +190,14 @@ def test_words_that_mean_no_exercise():
         generate.chosen(["_"])
     with pytest.raises(MixedTeachError, match="There is no exercise '9'"):
         generate.chosen(["9"])
+
+
+@pytest.mark.parametrize(
+    "path", [*SOLUTIONS, *sorted((ROOT / "exercises").glob("*.ipynb"))], ids=str
+)
+def test_links_lead_somewhere(path: Path) -> None:
+    cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+    links = re.findall(r"\]\((?!https?://|attachment:|#)([^)]+)\)", "\n".join(cells))
+    assert links
+    for link in links:
+        assert (path.parent / link).is_file(), link

@@ -185,7 +185,11 @@ def student_version(source: Any) -> Any:
 
 def exercise(solution: Path) -> str:
     """Return the text of the exercise that belongs to an instructor's notebook."""
-    return text(student_version(source_version(read(solution))))
+    source = source_version(read(solution))
+    for cell in source.cells:
+        if cell.cell_type == "markdown":  # exercises lie one folder higher than solutions
+            cell.source = cell.source.replace("](../../", "](../")
+    return text(student_version(source))
 
 
 def _id(cell: Any) -> str:
