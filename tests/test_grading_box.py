@@ -67,8 +67,10 @@ def results(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _a_box: None
 ) -> Iterator[dict[str, Future[Result]]]:
     """Run the cases that are asked for, two at a time: boxes must not disturb each other."""
-    asked = [item.callspec.params["case"] for item in request.session.items
-             if "case" in getattr(getattr(item, "callspec", None), "params", {})]  # fmt: skip
+    params = [getattr(item, "callspec", None) for item in request.session.items]
+    asked = [
+        case for one in params if isinstance(case := getattr(one, "params", {}).get("case"), Case)
+    ]
     place = tmp_path_factory.mktemp("courses")
     os.environ[SECRET_VARIABLE] = MARKER
     before = temporary()
