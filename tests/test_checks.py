@@ -378,6 +378,8 @@ def test_a_fitted_model_is_a_formula_too(strata) -> None:
     assert "whole call, lme(" in call.message
     twice = mt.check("planks.model_formula", "humidity ~ width + (1|plank/width) + (1|plank)")
     assert "twice" in twice.message
+    many = mt.check("planks.model_formula", "y ~ " + "*".join("abcdefghijklmnop"))
+    assert "too many '*'" in many.message
     stranger = mt.check("planks.model_formula", "humid ~ width*depth + (1|plank)")
     assert "'humid' is not among the columns" in stranger.message
     half = mt.check("planks.model_formula", "humidity ~ width*depth + (1|plank)")

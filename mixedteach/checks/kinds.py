@@ -661,6 +661,8 @@ class FormulaText(Kind):
         if not isinstance(text, str) or not text.strip() or len(text) > 1000:
             raise Unreadable(f"Your answer is {_described(answer)}. Give {self.expects()}.")
         text = text.strip().strip("'\"")
+        if text.count("*") > 6:  # each doubles the number of terms
+            raise Unreadable("Your formula has too many '*': write the terms that are needed.")
         if call := re.match(r"[\w.]*(?:lme|lmer|lm|aov|mixedlm|ols|gls)\(", text):
             raise Unreadable(
                 f"Your answer is a whole call, {call.group(0)}...). Give the formula alone: "
