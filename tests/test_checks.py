@@ -205,6 +205,15 @@ def test_a_part_is_not_taken_for_a_mistake_by_accident() -> None:
     assert two.message.startswith("partly right: c is right, a and b are not")
 
 
+def test_graded_feedback_does_not_say_how_far() -> None:
+    ways = [Way({"p": 0.372, "df": 38.0})]
+    kind = Numbers({"p": 0.0005, "df": 0.05})
+    for p in (1e6, 0.5, 1e-9):
+        said = judge("x.y", kind, ways, plain({"p": p, "df": 38}), how_far=False).message
+        assert "df is right, p is not; this matches no mistake we know. mt.hint" in said
+        assert not any(sign.isdigit() for sign in said)
+
+
 def test_too_much_rounding_is_named() -> None:
     assert mt.check("planks.width_tukey", {"p": 0.3, "df": 38}).mistake == "rounded"
     assert mt.check("planks.width_tukey", {"p": 0.30, "df": 38}).share == 0.5

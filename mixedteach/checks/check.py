@@ -117,7 +117,7 @@ class Check:
         """
         asked = question(name)
         ways = asked.each_way() if expected is None else [Way(dict(expected))]
-        verdict = judge(name, asked.kind, ways, plain(answer))
+        verdict = judge(name, asked.kind, ways, plain(answer), how_far=expected is None)
         print(verdict)  # what is returned is for nbgrader, which looks for a lone number
         return score(verdict, of)
 

@@ -20,7 +20,9 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 APART = 10.0  # tolerances that any two ways must lie apart, to be told apart
 
 
-def judge(name: str, kind: Kind, ways: Iterable[Way], answer: Plain) -> Verdict:
+def judge(
+    name: str, kind: Kind, ways: Iterable[Way], answer: Plain, how_far: bool = True
+) -> Verdict:
     """Compare an answer with the right one and with the classic mistakes.
 
     Parameters
@@ -33,6 +35,9 @@ def judge(name: str, kind: Kind, ways: Iterable[Way], answer: Plain) -> Verdict:
         The right one first; the others are asked for only if the answer is wrong.
     answer : dict
         From :func:`mixedteach.checks.plain.plain`.
+    how_far : bool
+        Whether to say how far off a number is that is no known mistake. Not in feedback on graded
+        work: the right number follows from it.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def judge(name: str, kind: Kind, ways: Iterable[Way], answer: Plain) -> Verdict:
     if found:
         mistake, message = found[0].mistake, _sentence(found, kind, parts, correct)
     else:
-        mistake, message = _unknown(name, kind, known, parts, correct)
+        mistake, message = _unknown(name, kind, known, parts, correct, how_far)
     if kind.indivisible:
         correct = dict.fromkeys(correct, False)
     status = "partly" if any(correct.values()) else "wrong"
@@ -134,8 +139,9 @@ def _by_hand(kind: Kind) -> str:
 
 
 def _unknown(
-    name: str, kind: Kind, ways: Sequence[Way], parts: Parts, correct: Mapping[str, bool]
-) -> tuple[str | None, str]:
+    name: str, kind: Kind, ways: Sequence[Way], parts: Parts, correct: Mapping[str, bool],
+    how_far: bool,
+) -> tuple[str | None, str]:  # fmt: skip
     """Return what to say of an answer that is no known mistake, and the mistake's name if any."""
     target = ways[0].parts
     missing = [part for part in target if part not in parts]
@@ -152,7 +158,8 @@ def _unknown(
         return None, f"'{stranger}' is not among the columns that matter here. {help_}"
     good = [part for part, fine in correct.items() if fine]
     said = f"{_names(good)} right, {_names(wrong)} not; " if good and kind.parts_matter else ""
-    off = _how_far(parts[wrong[0]], target[wrong[0]]) if kind.parts_matter else ""
+    tell = how_far and kind.parts_matter
+    off = _how_far(parts[wrong[0]], target[wrong[0]]) if tell else ""
     which = f" ({wrong[0]})" if off and len(target) > 1 else ""
     return None, f"{said}this matches no mistake we know{which}{off}. {help_}"
 

@@ -79,7 +79,7 @@ class Key:
         """Judge an answer to the question with this short name."""
         asked, answer = question(f"{self.exercise}.{name}"), self.answers[name]
         kind = Toleranced(asked.kind, answer.tolerances)
-        return judge(asked.full_name, kind, answer.ways, given)
+        return judge(asked.full_name, kind, answer.ways, given, how_far=False)
 
 
 def make(

@@ -350,7 +350,7 @@ def width_tukey(fits: Fits) -> Iterator[Way]:
     raw = TukeyHSD(fits.width_alone)["p"]
     yield mistake(
         "blocks_ignored", p=raw.iloc[0], df=fits.width_alone.df_resid,
-        says="That it comes near the right p is an accident of these planks.",
+        says="Where it comes near the right p, that is an accident.",
     )  # fmt: skip
     yield mistake("blocks_ignored", linear("width + depth"))
     yield mistake("blocks_ignored", pair(fits.no_planks))
