@@ -152,6 +152,7 @@ def test_hidden_tests_expect_the_variants_answers(tmp_path):
     course.fill(tmp_path, ["1"], seed=3)
     made = key.read(tmp_path / "answer_keys" / f"{NAME}.json")
     source = read(tmp_path / "source" / NAME / f"{NAME}.ipynb")
+    assert "data of this notebook are simulated" in source.cells[0].source
     tests = {grade_id(cell): cell.source for cell in source.cells}
     for name, answer in made.answers.items():
         if answer.by_hand:

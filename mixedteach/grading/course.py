@@ -29,6 +29,11 @@ from mixedteach.paths import resource
 
 CONFIG = "nbgrader_config.py"
 _WIDTH = 88
+_SIMULATED = (
+    "\n\n**The data of this notebook are simulated**: the design is the one described, the numbers "
+    "are others than in the experiment and in the lessons. Here "
+    "`mt.check` says whether an answer can be read; whether it is right is graded later."
+)
 _LESSON = re.compile(r"\[([^\]]+)\]\((?:\.\./)+lessons/[^)]*\)")
 _HIDDEN = re.compile(r"(### BEGIN HIDDEN TESTS\n).*?(\n### END HIDDEN TESTS)", re.S)
 _BEGIN = "### BEGIN SOLUTION"
@@ -197,6 +202,7 @@ def _simulated(
 def _with_file(solution: Any, asked: Exercise, answers: key.Key) -> Any:
     """Return a notebook that reads its data from a file, and whose hidden tests expect them."""
     made = generate.copied(solution)
+    made.cells[0].source += _SIMULATED
     call, new = (
         f'mt.exercise_data("{asked.name}"{file})' for file in ("", f', file="{asked.file}"')
     )
