@@ -496,7 +496,7 @@ def test_an_attack_earns_what_it_answers_and_no_more(attacked, case):
 
 def test_an_answer_that_takes_too_long_is_given_up_and_the_next_is_judged():
     made = key.make(PLANKS, NAME, {"model_formula": 2, "width_tukey": 2})
-    bomb = "humidity ~ " + "*".join("abcdefghijklmnopqrstuvwxyz")
+    bomb = f"humidity ~ ({'+'.join('abcdefghijklmnopqrstuvwxyz')})**8"
     with judging.Judge(seconds=2) as judge:
         verdict = judge.verdict(made, "model_formula", {"kind": "text", "value": bomb})
         assert (verdict.ok, verdict.status) == (False, "unreadable")
