@@ -25,9 +25,7 @@ from mixedteach.errors import (
     FormulaError,
     InferenceError,
     a_kind,
-    check_count,
     check_level,
-    check_seed,
     explains_arguments,
     listed,
     one_of,
@@ -49,7 +47,6 @@ from mixedteach.fitting.residual.parts import Structure
 from mixedteach.fixed_effects import keep_columns
 from mixedteach.formula import Formula, parse
 from mixedteach.inference import residual_intervals
-from mixedteach.inference.bootstrap import bootstrap
 from mixedteach.inference.functions import Method, PlainMethod, ddf_name
 from mixedteach.inference.ranova import Reduction, ranova_table
 from mixedteach.model import DDF_OFFERED, MixedModel, check_reml
@@ -247,12 +244,9 @@ class GeneralModel(MixedModel):
         """
         kinds = ("wald", "residual", "profile", "bootstrap")
         kind = one_of(method, kinds, "a method for intervals")
-        if kind == "wald":
-            return super().conf_int("wald", level, ddf)
-        level = check_level(level)
-        if kind == "bootstrap":
-            return bootstrap(self, level, check_count(nsim, "nsim", 2), check_seed(seed))
-        return self._residual_table("wald" if kind == "residual" else "profile", level)
+        if kind in ("wald", "bootstrap"):
+            return super().conf_int(kind, level, ddf, nsim=nsim, seed=seed)
+        return self._residual_table("wald" if kind == "residual" else "profile", check_level(level))
 
     def ranova(self) -> Table:
         """Test each random effect by the likelihood ratio of leaving it out.

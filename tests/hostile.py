@@ -374,7 +374,8 @@ import mixedteach, numpy, sys, os
 places = [COURSE + "/" + name for name in {SECRETS!r}]
 places += [os.path.dirname(module.__file__) + "/planted.py" for module in (mixedteach, numpy, os)]
 places += [sys.prefix + "/lib/planted", "/planted", "/etc/passwd", "/dev/planted"]
-places += ["/usr/bin/planted", "/root/planted", "/proc/sys/kernel/hostname", "/proc/1/mem"]
+places += ["/usr/bin/planted", "/opt/planted", os.path.expanduser("~root/planted")]
+places += ["/proc/sys/kernel/hostname", "/proc/1/mem"]
 places += [mixedteach.__file__]
 for place in places:
     try:

@@ -73,7 +73,8 @@ def results(
     ]
     place = tmp_path_factory.mktemp("courses")
     os.environ[SECRET_VARIABLE] = MARKER
-    before = temporary()
+    # a folder of its own: others may run boxes on this machine at the same time
+    usual, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("temporary"))
     with ThreadPoolExecutor(2) as pool:
         yield {
             case.name: pool.submit(grade, case, place / f"course {number}")
@@ -81,12 +82,8 @@ def results(
         }
     del os.environ[SECRET_VARIABLE]
     assert descendants() == []
-    assert temporary() == before
-
-
-def temporary() -> set[str]:
-    """Return what this package left in the folder for temporary files."""
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("mixedteach-")}
+    left, tempfile.tempdir = os.listdir(tempfile.tempdir), usual
+    assert left == []
 
 
 def descendants() -> list[str]:
@@ -269,8 +266,8 @@ def test_a_box_that_cannot_be_set_up_is_not_the_students_fault(
         box.run([], [])
 
 
-def test_without_a_box_limits_still_hold(tmp_path: Path) -> None:
-    before = temporary()
+def test_without_a_box_limits_still_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     cells = ["a = 1", "while True: pass", "b = 2", "print('x' * 10**6)", "import os; os._exit(3)"]
     limits = replace(LIMITS, cell_seconds=1, output_kb=10)
     outcome = box.run(cells, ["a", "b"], {}, tmp_path, limits, boxed=False)
@@ -279,7 +276,7 @@ def test_without_a_box_limits_still_hold(tmp_path: Path) -> None:
     assert [note[:20] for note in outcome.notes] == [
         "cell 2 was stopped a", "more than 0.01 MB of", "the program ended it"
     ]  # fmt: skip
-    assert temporary() == before
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_thread_that_grades_may_end_before_others() -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from mixedteach.checks.kinds import ByLevel, FormulaText, Kind, Model, Numbers, Parts, Picture, Word
 from mixedteach.checks.plain import Plain, plain
+from mixedteach.checks.question import Exercise, Way
+from mixedteach.grading.variant import problem
 
 
 def handed_in(kind: Kind, parts: Parts) -> Plain:
@@ -60,3 +65,25 @@ def picture(parts: Parts) -> Any:
     for line in sorted(lines, reverse=True):
         ax.plot(sorted(lines[line]), [lines[line][point] for point in sorted(lines[line])])
     return ax
+
+
+def other_data(
+    asked: Exercise, seed: int, tries: int = 10
+) -> tuple[pd.DataFrame, dict[str, list[Way]]]:
+    """Return the first simulated data on which all mistakes can be told apart, and the ways there.
+
+    The same generator must give the same data again.
+    """
+    own = asked.data()
+    questions = {name: found for name, found in asked.questions.items() if found.compute}
+    public = {name: next(question.each_way()) for name, question in questions.items()}
+    for attempt in range(tries):
+        found, again = (
+            asked.simulate(own, np.random.default_rng([seed, attempt])) for _ in range(2)
+        )
+        pd.testing.assert_frame_equal(found, again)
+        work = asked.work(found)
+        ways = {name: question.ways(work) for name, question in questions.items()}
+        if not any(problem(questions[name], ways[name], public[name]) for name in ways):
+            return found, ways
+    raise AssertionError(f"{tries} data sets, and none on which all can be told apart")

@@ -117,11 +117,13 @@ def distance(kind: Kind, one: Way, other: Way) -> float:
 
 
 def _sentence(found: Sequence[Way], kind: Kind, parts: Parts, correct: Mapping[str, bool]) -> str:
-    said = []
+    told: dict[str, list[str]] = {}  # one mistake can be made in more than one way
     for way in found:
-        text = MISTAKES[way.mistake or ""]
-        said.append(f"{text}. {way.says}".strip() if way.says else f"{text}.")
-    said = list(dict.fromkeys(said))[:3]
+        told.setdefault(MISTAKES[way.mistake or ""], []).append(way.says)
+    said = [
+        f"{text}. {' Or: '.join(dict.fromkeys(filter(None, more)))}".strip()
+        for text, more in list(told.items())[:3]
+    ]
     shared = [part for part in found[0].parts if part in parts]
     if any(kind.away(part, parts[part], found[0].parts[part]) > 1 for part in shared):
         wrong = [part for part in parts if not correct.get(part)]

@@ -12,9 +12,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixedteach.checks.plain import Plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Parts = dict[str, Any]  # name -> number, or canonical text
 
@@ -763,12 +766,26 @@ def picture_parts(axes: Sequence[Sequence[Plain]]) -> Parts:
     drawn = [line for line in every if len(line) > 1]
     if len(drawn) > 3:
         drawn = [line for line in drawn if not _is_mean(line, every)]
-    heights = sorted(
-        ([y for _, y in line] for line in drawn), key=lambda hs: [round(h, 6) for h in hs]
-    )
+    return line_parts([y for _, y in line] for line in drawn)
+
+
+def line_parts(lines: Iterable[Iterable[float]]) -> Parts:
+    """Return the parts of a picture with lines of these heights; what is missing (nan) is left out.
+
+    >>> line_parts([[2.0, 3.0], [1.0, 5.0]])["line 1, point 2"]
+    5.0
+    """
+    heights = [[float(h) for h in line if not math.isnan(h)] for line in lines]
+    heights.sort(key=lambda line: [round(h, 6) for h in line])
     return {
         f"line {i + 1}, point {j + 1}": h for i, hs in enumerate(heights) for j, h in enumerate(hs)
     }
+
+
+def mean_lines(data: pd.DataFrame, response: str, x: str, trace: str) -> Parts:
+    """Return the parts of a picture of means: along `x`, a line for each level of `trace`."""
+    means = data.groupby([trace, x], observed=True)[response].mean().unstack()
+    return line_parts(means.to_numpy())
 
 
 def _is_mean(

@@ -258,8 +258,9 @@ class _Box:
         if self._inside is None:
             return False
         with suppress(OSError):
+            own = Path("/proc", str(self._inside), "root")  # the box's file system
             for place in ("tmp", "dev/shm"):
-                room = os.statvfs(f"/proc/{self._inside}/root/{place}")
+                room = os.statvfs(own / place)
                 if room.f_files - room.f_ffree > _MOST_INODES:
                     return True
         return False

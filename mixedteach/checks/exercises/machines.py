@@ -17,8 +17,8 @@ from mixedteach.checks.kinds import (
     Picture,
     Sentences,
     Word,
+    line_parts,
     model_parts,
-    picture_parts,
 )
 from mixedteach.checks.plain import Plain, plain
 from mixedteach.checks.question import Exercise, Way, mistake, right
@@ -146,13 +146,6 @@ def cell_means(fits: Fits) -> Iterator[Way]:
     yield mistake("sd_for_mean", each(fits._cells("std")))
 
 
-def _lines(heights: Iterable[Iterable[float]]) -> Parts:
-    """Return the parts of a picture with these lines."""
-    return picture_parts(
-        [[{"x": range(len(line)), "y": [float(y) for y in line]} for line in map(list, heights)]]
-    )
-
-
 @machines.question(
     "The workers' profiles: mean scores along the machines, a line for each worker.",
     Picture(6, 3, 0.0501),
@@ -170,14 +163,14 @@ def profile(fits: Fits) -> Iterator[Way]:
     single = fits.data.assign(attempt=attempts).pivot(
         index=["Worker", "attempt"], columns="Machine", values="score"
     )
-    yield right(_lines(table))
+    yield right(line_parts(table))
     yield mistake(
         "axes_exchanged",
-        _lines(table.T),
+        line_parts(table.T),
         says="Along the axis belong the machines, and each worker is a line.",
     )
-    yield mistake("raw_lines", _lines(single.to_numpy()))
-    yield mistake("means_only", _lines([table.mean(axis=0)]))
+    yield mistake("raw_lines", line_parts(single.to_numpy()))
+    yield mistake("means_only", line_parts([table.mean(axis=0)]))
 
 
 # -- the analysis ----------------------------------------------------------------------------------

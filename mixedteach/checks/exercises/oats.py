@@ -23,6 +23,8 @@ from mixedteach.checks.kinds import (
     Sentences,
     Word,
     formula_parts,
+    line_parts,
+    mean_lines,
 )
 from mixedteach.checks.question import Exercise, Way, mistake, right
 from mixedteach.classical import LinearModel, TukeyHSD, lm
@@ -176,16 +178,6 @@ oats = Exercise("oats", lesson="06_nested_oats", data=load, work=Fits, simulate=
 # -- look ------------------------------------------------------------------------------------------
 
 
-def _sorted(means: pd.DataFrame) -> Parts:
-    """Return the parts of a picture with a line for each row of a table of means."""
-    rows = sorted(means.to_numpy().tolist(), key=lambda row: [round(v, 6) for v in row])
-    return {f"line {i + 1}, point {j + 1}": v for i, r in enumerate(rows) for j, v in enumerate(r)}
-
-
-def _lines(data: pd.DataFrame, x: str, trace: str) -> Parts:
-    return _sorted(data.groupby([trace, x], observed=True)["yield"].mean().unstack())
-
-
 @oats.question(
     "The mean yield (of the sub-plots that are left) by nitrogen, one line a variety",
     Picture(3, 4, decimals=0.06),
@@ -198,22 +190,24 @@ def _lines(data: pd.DataFrame, x: str, trace: str) -> Parts:
 )
 def profiles(fits: Fits) -> Iterator[Way]:
     data = fits.data
-    yield right(_lines(data, "nitrogen", "variety"))
-    yield mistake("axes_exchanged", _lines(data, "variety", "nitrogen"))
-    yield mistake("missing_as_zero", _lines(data.fillna({"yield": 0}), "nitrogen", "variety"))
+    yield right(mean_lines(data, "yield", "nitrogen", "variety"))
+    yield mistake("axes_exchanged", mean_lines(data, "yield", "variety", "nitrogen"))
     yield mistake(
-        "wrong_average", _lines(data, "nitrogen", "block"),
+        "missing_as_zero", mean_lines(data.fillna({"yield": 0}), "yield", "nitrogen", "variety")
+    )
+    yield mistake(
+        "wrong_average", mean_lines(data, "yield", "nitrogen", "block"),
         says="It has a line for each block, and averages over the varieties.",
     )  # fmt: skip
     yield mistake(
-        "wrong_average", _lines(data.assign(all="all"), "nitrogen", "all"),
+        "wrong_average", mean_lines(data.assign(all="all"), "yield", "nitrogen", "all"),
         says="It averages over the varieties; each should have a line.",
     )  # fmt: skip
-    complete = _lines(_of_lesson().data, "nitrogen", "variety")
+    complete = mean_lines(_of_lesson().data, "yield", "nitrogen", "variety")
     yield mistake("lesson_data", complete, says=COMPLETE)
     model = fits.strata.emmeans(["variety", "nitrogen"])
     table = pd.DataFrame(model).pivot(index="variety", columns="nitrogen", values="emmean")
-    yield mistake("model_means", _sorted(table))
+    yield mistake("model_means", line_parts(table.to_numpy()))
 
 
 # -- the design ------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from mixedteach.checks.kinds import (
     Sentences,
     Word,
     formula_parts,
+    mean_lines,
 )
 from mixedteach.checks.question import Exercise, Way, mistake, right
 from mixedteach.classical import LinearModel, lm
@@ -96,13 +97,6 @@ orthodont = Exercise(
 # -- look ------------------------------------------------------------------------------------------
 
 
-def _lines(data: pd.DataFrame, x: str, trace: str) -> Parts:
-    """Return the parts of a picture with a line of means a level of `trace`, along `x`."""
-    means = data.groupby([trace, x], observed=True)["distance"].mean().unstack()
-    rows = sorted(means.to_numpy().tolist(), key=lambda row: [round(v, 6) for v in row])
-    return {f"line {i + 1}, point {j + 1}": v for i, r in enumerate(rows) for j, v in enumerate(r)}
-
-
 @orthodont.question(
     "The mean distance by age, one line for the boys and one for the girls",
     Picture(2, 4, decimals=0.02),
@@ -115,13 +109,15 @@ def _lines(data: pd.DataFrame, x: str, trace: str) -> Parts:
 )
 def profiles(fits: Fits) -> Iterator[Way]:
     data = fits.data
-    yield right(_lines(data, "age", "Sex"))
-    yield mistake("axes_exchanged", _lines(data, "Sex", "age"))
+    yield right(mean_lines(data, "distance", "age", "Sex"))
+    yield mistake("axes_exchanged", mean_lines(data, "distance", "Sex", "age"))
     yield mistake(
-        "raw_lines", _lines(data, "age", "Subject"), says="These are the lines of all children."
+        "raw_lines",
+        mean_lines(data, "distance", "age", "Subject"),
+        says="These are the lines of all children.",
     )
     yield mistake(
-        "wrong_average", _lines(data.assign(all="all"), "age", "all"),
+        "wrong_average", mean_lines(data.assign(all="all"), "distance", "age", "all"),
         says="It averages over boys and girls; each sex should have a line.",
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ is pulled to the middle, and which standard error a mean has for new plates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,7 @@ from mixedteach.checks.kinds import (
     Sentences,
     Word,
     formula_parts,
+    line_parts,
 )
 from mixedteach.checks.question import Exercise, Way, mistake, right
 from mixedteach.classical import LinearModel, lm
@@ -113,13 +114,6 @@ def _variances(model: MixedModel) -> tuple[float, float]:
 # -- look ------------------------------------------------------------------------------------------
 
 
-def _lines(rows: Sequence[Sequence[float]]) -> dict[str, float]:
-    ordered = sorted([list(map(float, row)) for row in rows])
-    return {
-        f"line {i + 1}, point {j + 1}": v for i, r in enumerate(ordered) for j, v in enumerate(r)
-    }
-
-
 @penicillin.question(
     "A picture of all readings: a line for each plate, the six samples along the axis",
     Picture(PLATES, len(SAMPLES), decimals=0.01),
@@ -135,19 +129,19 @@ def readings(fits: Fits) -> Iterator[Way]:
     data = fits.data
     wide = data.pivot(index="plate", columns="sample", values="diameter")
     yield right(
-        _lines(wide.to_numpy()),
+        line_parts(wide.to_numpy()),
         says="The lines lie at different heights: plates differ. They are nearly parallel.",
     )
     yield mistake(
-        "axes_exchanged", _lines(wide.T.to_numpy()),
+        "axes_exchanged", line_parts(wide.T.to_numpy()),
         says="A line should be a plate, not a sample.",
     )  # fmt: skip
     yield mistake(
-        "wrong_average", _lines([wide.mean().to_numpy()]),
+        "wrong_average", line_parts([wide.mean().to_numpy()]),
         says="It shows the means of the samples only, not the plates.",
     )  # fmt: skip
     yield mistake(
-        "wrong_average", _lines([wide.mean(axis=1).to_numpy()]),
+        "wrong_average", line_parts([wide.mean(axis=1).to_numpy()]),
         says="It shows the means of the plates only.",
     )  # fmt: skip
 

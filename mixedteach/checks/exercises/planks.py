@@ -12,7 +12,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mixedteach.checks.kinds import ByLevel, FormulaText, Numbers, Picture, Sentences, formula_parts
+from mixedteach.checks.kinds import (
+    ByLevel,
+    FormulaText,
+    Numbers,
+    Picture,
+    Sentences,
+    formula_parts,
+    mean_lines,
+)
 from mixedteach.checks.question import Exercise, Way, mistake, right
 from mixedteach.classical import LinearModel, TukeyHSD, lm, paired_t_test
 from mixedteach.datasets import load_planks
@@ -97,29 +105,22 @@ planks = Exercise(
 # -- four profiles ---------------------------------------------------------------------------------
 
 
-def _lines(data: pd.DataFrame, x: str, trace: str, mean: str = "mean") -> dict[str, float]:
-    """Return the parts of a picture with a line of means a level of `trace`, along `x`."""
-    means = data.groupby([trace, x], observed=True)["humidity"].agg(mean).unstack()
-    rows = sorted(means.to_numpy().tolist(), key=lambda row: [round(v, 6) for v in row])
-    return {f"line {i + 1}, point {j + 1}": v for i, r in enumerate(rows) for j, v in enumerate(r)}
-
-
 def _profile(x: str, trace: str, lines: int, points: int) -> None:
     """Add the question of one profile."""
     (other,) = set(FACTORS) - {x, trace}
 
     def compute(fits: Fits) -> Iterator[Way]:
         data = fits.data
-        yield right(_lines(data, x, trace))
-        yield mistake("axes_exchanged", _lines(data, trace, x))
+        yield right(mean_lines(data, "humidity", x, trace))
+        yield mistake("axes_exchanged", mean_lines(data, "humidity", trace, x))
         first = data[other].cat.categories[0]
         yield mistake(
-            "wrong_average", _lines(data[data[other] == first], x, trace),
+            "wrong_average", mean_lines(data[data[other] == first], "humidity", x, trace),
             says=f"It shows the readings of {other} {first} only.",
         )  # fmt: skip
         for wrong, wrong_trace in ((x, other), (other, trace)):
             yield mistake(
-                "wrong_average", _lines(data, wrong, wrong_trace),
+                "wrong_average", mean_lines(data, "humidity", wrong, wrong_trace),
                 says=f"Along the axis should be {x}, and a line for each {trace}.",
             )  # fmt: skip
 

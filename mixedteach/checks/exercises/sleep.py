@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from mixedteach.checks.kinds import (
     Sentences,
     Word,
     formula_parts,
-    picture_parts,
+    line_parts,
 )
 from mixedteach.checks.question import Exercise, Way, mistake, right
 from mixedteach.classical import LinearModel, lm
@@ -120,13 +120,6 @@ class Fits:
         return Fits(_two_days(self.study, {0: "day 0", 9: "day 9"}))
 
 
-def _lines(heights: Iterable[Iterable[float]]) -> Parts:
-    """Return the parts of a picture with these lines."""
-    return picture_parts(
-        [[{"x": range(len(line)), "y": [float(y) for y in line]} for line in map(list, heights)]]
-    )
-
-
 _SUBJECTS = tuple(load_sleepstudy()["Subject"].cat.categories)
 
 sleep = Exercise(
@@ -183,21 +176,25 @@ def changes(fits: Fits) -> Iterator[Way]:
     ],
 )
 def lines(fits: Fits) -> Iterator[Way]:
-    yield right(_lines(fits.wide.to_numpy()))
+    yield right(line_parts(fits.wide.to_numpy()))
     yield mistake(
         "axes_exchanged",
-        _lines(fits.wide.to_numpy().T),
+        line_parts(fits.wide.to_numpy().T),
         says="There is a line for each day here; a line for each person is asked.",
     )
     yield mistake(
-        "reference_turned", _lines(fits.wide.to_numpy()[:, ::-1]), says="Day 2 belongs on the left."
+        "reference_turned",
+        line_parts(fits.wide.to_numpy()[:, ::-1]),
+        says="Day 2 belongs on the left.",
     )
-    yield mistake("means_only", _lines([fits.wide.mean()]))
+    yield mistake("means_only", line_parts([fits.wide.mean()]))
     means = [fits.change.mean()] * 2
-    yield mistake("differences_drawn", _lines([fits.change.sort_values(), means, [0, 0]]))
+    yield mistake("differences_drawn", line_parts([fits.change.sort_values(), means, [0, 0]]))
     if fits.study is not None:
         days = fits.study.pivot(index="Subject", columns="Days", values="Reaction")
-        yield mistake("other_levels", _lines(days.to_numpy()), says="Only days 2 and 9 are asked.")
+        yield mistake(
+            "other_levels", line_parts(days.to_numpy()), says="Only days 2 and 9 are asked."
+        )
 
 
 @sleep.question(

@@ -22,6 +22,7 @@ from mixedteach.checks.kinds import (
     Picture,
     Sentences,
     Word,
+    line_parts,
     model_parts,
 )
 from mixedteach.checks.plain import plain
@@ -179,13 +180,6 @@ tablets = Exercise(
 # -- look ------------------------------------------------------------------------------------------
 
 
-def _lines(rows: pd.DataFrame) -> dict[str, float]:
-    ordered = sorted([value for value in row if value == value] for row in rows.to_numpy().tolist())
-    return {
-        f"line {i + 1}, point {j + 1}": v for i, r in enumerate(ordered) for j, v in enumerate(r)
-    }
-
-
 @tablets.question(
     "A picture of the readings: NIR left, HPLC right, a line for each tablet that has both",
     Picture(PAIRS, 2, decimals=0.001),
@@ -198,18 +192,22 @@ def _lines(rows: pd.DataFrame) -> dict[str, float]:
 )
 def readings(fits: Fits) -> Iterator[Way]:
     yield right(
-        _lines(fits.pairs),
+        line_parts(fits.pairs.to_numpy()),
         says="No line starts high at the left: those HPLC readings are the ones that were skipped.",
     )
     yield mistake(
-        "axes_exchanged", _lines(fits.wide.T), says="A line should be a tablet, not a method."
+        "axes_exchanged",
+        line_parts(fits.wide.T.to_numpy()),
+        says="A line should be a tablet, not a method.",
     )
     yield mistake(
-        "reference_turned", _lines(fits.pairs[["hplc", "nir"]]), says="NIR belongs at the left."
+        "reference_turned",
+        line_parts(fits.pairs[["hplc", "nir"]].to_numpy()),
+        says="NIR belongs at the left.",
     )
-    yield mistake("missing_as_zero", _lines(fits.wide.fillna(0.0)))
-    yield mistake("gaps_filled", _lines(fits.wide.fillna(fits.wide.mean())))
-    yield mistake("means_only", _lines(fits.wide.mean().to_frame().T))
+    yield mistake("missing_as_zero", line_parts(fits.wide.fillna(0.0).to_numpy()))
+    yield mistake("gaps_filled", line_parts(fits.wide.fillna(fits.wide.mean()).to_numpy()))
+    yield mistake("means_only", line_parts([fits.wide.mean()]))
 
 
 # -- pairs only ------------------------------------------------------------------------------------
