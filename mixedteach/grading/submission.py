@@ -163,7 +163,7 @@ def _read_notebook(path: Path) -> tuple[list[Cell], list[str]]:
     text = _decode(_content(path), remarks)
     data = _parse(text)
     if not isinstance(data, dict):
-        raise _Unreadable("is JSON but no notebook; ask for the .ipynb file")
+        raise _Unreadable("is JSON but no notebook; the .ipynb file has to be handed in")
     sheets = data.get("worksheets")  # nbformat 3
     if isinstance(data.get("cells"), list):
         entries = data["cells"]
@@ -171,7 +171,9 @@ def _read_notebook(path: Path) -> tuple[list[Cell], list[str]]:
         lists = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
         entries = [cell for cells in lists if isinstance(cells, list) for cell in cells]
     else:
-        raise _Unreadable("is JSON but no notebook: it has no cells; ask for the .ipynb file")
+        raise _Unreadable(
+            "is JSON but no notebook: it has no cells; the .ipynb file has to be handed in"
+        )
     language = _language(data)
     if language not in (None, "python", "python3", "ipython", "ipython3"):
         remarks.append(f"the notebook is set to {_shown(language)}; it was run as Python")
@@ -189,20 +191,23 @@ def _content(path: Path) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             raise _Unreadable("is no ordinary file")
         if about.st_nlink > 1:  # its other name may be that of a file of somebody else
-            raise _Unreadable("has a second name elsewhere (a hard link); ask for a copy")
+            raise _Unreadable(
+                "has a second name elsewhere (a hard link); a copy has to be handed in"
+            )
         content = file.read(_LARGEST + 1) if about.st_size <= _LARGEST else b""
     if about.st_size > _LARGEST or len(content) > _LARGEST:
         raise _Unreadable(
-            f"is larger than {_LARGEST // 1_000_000} MB; ask for it again with its outputs cleared"
+            f"is larger than {_LARGEST // 1_000_000} MB; it has to be handed in again with its "
+            "outputs cleared"
         )
     if not content.strip():
-        raise _Unreadable("is empty; ask for it again")
+        raise _Unreadable("is empty; it has to be handed in again")
     return content
 
 
 def _decode(content: bytes, remarks: list[str]) -> str:
     if content.startswith(b"PK\x03\x04"):
-        raise _Unreadable("is a zip archive, not a notebook; ask for what is in it")
+        raise _Unreadable("is a zip archive, not a notebook; what is in it has to be handed in")
     encoding = next((e for mark, e in _MARKS.items() if content.startswith(mark)), None)
     if encoding is None and b"\0" in content[:4]:  # JSON begins with a plain character
         encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
@@ -225,20 +230,25 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         if not text.startswith("{"):
-            raise _Unreadable("is not JSON and therefore no notebook; ask for it again") from None
+            raise _Unreadable(
+                "is not JSON and therefore no notebook; it has to be handed in again"
+            ) from None
         if error.pos >= len(text) - 1 or error.msg.startswith("Unterminated string"):
             raise _Unreadable(
-                "is not JSON: it ends in the middle (truncated file); ask for it again"
+                "is not JSON: it ends in the middle (truncated file); it has to be handed in again"
             ) from None
         if any(mark in text for mark in ("\n<<<<<<< ", "\n>>>>>>> ")):
             raise _Unreadable(
-                "is not JSON: it holds the marks of a merge that was not finished; ask for it again"
+                "is not JSON: it holds the marks of a merge that was not finished; it has to be "
+                "handed in again"
             ) from None
         raise _Unreadable(
-            f"is not JSON: line {error.lineno} cannot be read; ask for it again"
+            f"is not JSON: line {error.lineno} cannot be read; it has to be handed in again"
         ) from None
     except (RecursionError, ValueError, MemoryError):  # nested a thousand deep, a monstrous number
-        raise _Unreadable("is no notebook that any program would write; ask for it again") from None
+        raise _Unreadable(
+            "is no notebook that any program would write; it has to be handed in again"
+        ) from None
 
 
 def _language(data: dict[str, Any]) -> str | None:
