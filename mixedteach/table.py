@@ -25,6 +25,9 @@ _TOGETHER = ("estimate", "emmean", "predicted", "lower", "upper", "new_lower", "
 _SUMMARIES = {"SE", "variance", "sd", "sum_sq", "mean_sq", *_TOGETHER}
 _MOST = 6  # decimals
 
+_LONG = 60  # rows beyond which a table shows its ends only
+_END = 5
+
 
 class Table(pd.DataFrame):
     """A DataFrame with a caption, shown with sensible digits.
@@ -98,25 +101,35 @@ class Table(pd.DataFrame):
         text.columns = self.columns
         return text
 
+    def _shown(self) -> tuple[pd.DataFrame, list[str]]:
+        """Return the strings to be shown and the notes; of a long table its two ends."""
+        text = self.formatted()
+        if len(text) <= _LONG:
+            return text, self.notes
+        dots = pd.DataFrame([["..."] * text.shape[1]], index=["..."], columns=text.columns)
+        ends = pd.concat([text.head(_END), dots, text.tail(_END)])
+        note = f"{len(text)} rows, of which the first and last {_END} are shown."
+        return ends, [*self.notes, note]
+
     @staticmethod
     def _numbers(values: Iterable[Any]) -> list[float]:
         return [float(value) for value in values if isinstance(value, (float, np.floating))]
 
     def to_text(self) -> str:
         """Return the table as text, caption first, notes last; all columns are right-aligned."""
-        shown = self.formatted()
+        shown, notes = self._shown()
         columns = [[str(name), *shown.iloc[:, j]] for j, name in enumerate(shown.columns)]
         widths = [max(map(len, column)) for column in columns]
         lines = ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True))
                  for row in zip(*columns, strict=True)]  # fmt: skip
         if not isinstance(self.index, pd.RangeIndex):
-            labels = [str(self.index.name or ""), *map(str, self.index)]
+            labels = [str(self.index.name or ""), *map(str, shown.index)]
             width = max(map(len, labels))
             lines = [f"{a.ljust(width)}  {b}" for a, b in zip(labels, lines, strict=True)]
         if not len(shown):
             lines = ["(no rows)"]
         caption = [self.caption] if self.caption else []
-        return "\n".join([*caption, *(line.rstrip() for line in lines), *self.notes])
+        return "\n".join([*caption, *(line.rstrip() for line in lines), *notes])
 
     def __repr__(self) -> str:
         return self.to_text()
@@ -125,7 +138,7 @@ class Table(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         """Return plain HTML: nothing random, no ids; numbers right-aligned, text left-aligned."""
-        shown = self.formatted()
+        shown, said = self._shown()
         index = [] if isinstance(self.index, pd.RangeIndex) else [str(self.index.name or "")]
         names = [*index, *map(str, shown.columns)]
         sides = ["left"] * len(index)
@@ -135,7 +148,7 @@ class Table(pd.DataFrame):
         for label, row in zip(shown.index, shown.itertuples(index=False, name=None), strict=True):
             rows.append(_html_row(tags, [label, *row] if index else row, sides))
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in said)
         return (
             f"<table>{caption}<thead>{rows[0]}</thead><tbody>{''.join(rows[1:])}</tbody></table>"
             f"{notes}"

@@ -19,6 +19,7 @@ LAYERS = [
         "matrices",
         "classical",
         "comparison",
+        "refits",
         "interop",
     },
     {"reproduce", "plot", "power"},

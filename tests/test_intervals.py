@@ -19,7 +19,7 @@ from scipy import optimize, special
 
 import mixedteach as mt
 from mixedteach.errors import FitError, InferenceError
-from mixedteach.fitting import pls
+from mixedteach.fitting import batch, pls
 from mixedteach.fitting.lmm import Problem, semidefinite_cholesky
 from mixedteach.inference import profile as profile_module
 from mixedteach.inference.bootstrap import bootstrap, bootstrap_estimates
@@ -432,7 +432,8 @@ def test_bootstrap_says_how_often_it_ended_at_the_boundary():
     assert table.loc["sd(Intercept | Batch)", "lower"] == 0.0
 
 
-def test_bootstrap_counts_undefined_correlations_and_failures(monkeypatch):
+@pytest.mark.parametrize("together", [True, False])
+def test_bootstrap_counts_undefined_correlations_and_failures(monkeypatch, together):
     rng = np.random.default_rng(2)
     data = pd.DataFrame({"y": rng.normal(size=40), "x": rng.normal(size=40)})
     data["g"] = np.repeat(list("abcdefgh"), 5)
@@ -441,11 +442,19 @@ def test_bootstrap_counts_undefined_correlations_and_failures(monkeypatch):
 
     def sometimes(self, *args):
         calls.append(1)
-        if len(calls) % 10 == 0:
+        if together or len(calls) % 10 == 0:
             raise FitError("no")
         return refit(self, *args)
 
+    def every_tenth(self, best, of, active):
+        return np.arange(1, len(of) + 1) % 10 == 0
+
     monkeypatch.setattr(Problem, "refit", sometimes)
+    if together:  # then only those that need a closer look are fitted alone
+        monkeypatch.setattr(batch.Batch, "_settle", every_tenth)
+        monkeypatch.setattr(batch.Batch, "_other_valley", lambda *args: np.zeros(30, bool))
+    else:
+        monkeypatch.setattr(batch, "_WORTH", -1.0)
     table = bootstrap(model, 0.8, 30, 1)
     assert "3 of 30 replicates could not be fitted." in table.notes
     assert any("is undefined in" in note for note in table.notes)
@@ -458,11 +467,16 @@ def test_bootstrap_writes_nothing_when_nobody_watches(tablets, capfd):
     assert out == err == ""
 
 
-def test_bootstrap_can_be_interrupted(tablets, monkeypatch):
+@pytest.mark.parametrize("together", [True, False])
+def test_bootstrap_can_be_interrupted(tablets, monkeypatch, together):
     def stop(self, *args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Problem, "refit", stop)
+    if together:
+        monkeypatch.setattr(batch.Batch, "_fit", stop)
+    else:
+        monkeypatch.setattr(batch, "_WORTH", -1.0)
+        monkeypatch.setattr(Problem, "refit", stop)
     with pytest.raises(KeyboardInterrupt):
         bootstrap(tablets, 0.95, 1000, 1)
 

@@ -527,7 +527,7 @@ class GeneralProblem(Problem):
 
     def _moments(self, K: Array) -> Blocks:
         if self.blocks is None:
-            self.blocks = Blocks(K, self.codes, self._turned, self.groups, self.residual_covariance)
+            self.blocks = Blocks(K, self.codes, self.turned, self.groups, self.residual_covariance)
         else:
             self.blocks = self.blocks.with_response(K)
         return self.blocks

@@ -49,7 +49,7 @@ class Problem:
         self.Q, R = np.linalg.qr(X / scale)
         self.R = R * scale
         self.turns = [_orthogonal(basis) for basis in bases]
-        self._turned = [basis @ turn for basis, turn in zip(bases, self.turns, strict=True)]
+        self.turned = [basis @ turn for basis, turn in zip(bases, self.turns, strict=True)]
         self._set_response(y)
 
     def _set_response(self, y: Array) -> None:
@@ -63,7 +63,7 @@ class Problem:
         self.moments = self._moments(K)
 
     def _moments(self, K: Array) -> Moments:
-        return Moments(K, self.codes, self._turned, self.groups)
+        return Moments(K, self.codes, self.turned, self.groups)
 
     def criterion(self, reml: bool) -> Criterion:
         """Return the deviance as a function of theta (in the orthogonal bases)."""

@@ -14,19 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mixedteach.errors import (
-    FitError,
-    InferenceError,
-    check_count,
-    check_level,
-    check_seed,
-)
+from mixedteach.errors import InferenceError, check_count, check_level, check_seed
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
     from mixedteach.model import MixedModel
 
 Array = np.ndarray
+
+_NUMBERS = 20_000_000  # of responses that are kept at a time
 
 
 def bootstrap_estimates(
@@ -67,24 +63,16 @@ def bootstrap_estimates(
     nsim, rng = check_count(nsim, "nsim"), np.random.default_rng(check_seed(seed))
     from tqdm import tqdm
 
-    names = [*model.variance_names, *model.params.index]
-    estimates = np.full((nsim, len(names)), np.nan)
-    boundary = np.zeros(nsim, bool)
-    problem, start = model.fit.problem, model.fit.warm
+    together = max(1, _NUMBERS // model.nobs)
+    parts = []
     # disable=None: no bar unless the stream is a terminal
     with tqdm(total=nsim, desc="bootstrap", delay=1, leave=False, disable=None) as bar:
-        for i in range(nsim):
-            y = model.simulate(1, rng)[0].to_numpy()
-            try:
-                fit = problem.refit(y, model.reml, start)
-            except FitError:
-                continue
-            finally:
-                bar.update()
-            estimates[i] = np.append(model.variance_values(fit), fit.beta)
-            boundary[i] = fit.optimum.zero.any()
-    index = pd.RangeIndex(nsim, name="replicate")
-    return pd.DataFrame(estimates, index, names).assign(boundary=boundary)
+        for start in range(0, nsim, together):
+            # one by one, so that the first replicates do not depend on how many follow
+            draws = [model.draw(1, rng) for _ in range(min(together, nsim - start))]
+            many = model.refits(np.hstack(draws).T, tell=bar.update)
+            parts.append(many.variances.join(many.params).assign(boundary=many.boundary))
+    return pd.concat(parts).set_axis(pd.RangeIndex(nsim, name="replicate"))
 
 
 def bootstrap(

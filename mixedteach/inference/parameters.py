@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixedteach.fitting.lmm import Fit
+from mixedteach.fitting.lmm import Fit, Problem
 
 if TYPE_CHECKING:
     from mixedteach.design import RandomTerm
@@ -37,13 +36,23 @@ def variance_estimates(random: list[RandomTerm], fit: Fit) -> Array:
 
     A standard deviation of zero is exactly zero, and correlations with it are undefined (NaN).
     """
-    values: list[float] = []
-    for term, cov, turn in zip(random, fit.covariances, fit.problem.turns, strict=True):
-        variance = np.diag(cov)
-        unit = fit.sigma2 * (turn**2).sum(axis=1)  # so that rounding does not pass for a variance
+    covariances = [cov[None] for cov in fit.covariances]
+    return variance_arrays(random, covariances, np.array([fit.sigma2]), fit.problem)[0]
+
+
+def variance_arrays(
+    random: list[RandomTerm], covariances: list[Array], sigma2: Array, problem: Problem
+) -> Array:
+    """Return the estimates of B fits, a row each; covariances are stacks (B, k, k)."""
+    columns: list[Array] = []
+    for term, cov, turn in zip(random, covariances, problem.turns, strict=True):
+        variance = np.diagonal(cov, axis1=1, axis2=2)
+        # so that rounding does not pass for a variance
+        unit = sigma2[:, None] * (turn**2).sum(axis=1)
         sd = np.where(variance > 1e-14 * unit, np.sqrt(np.maximum(variance, 0.0)), 0.0)
-        values += list(sd)
+        columns += list(sd.T)
         for a, b in effect_pairs(term):
-            both = sd[a] * sd[b]
-            values.append(float(np.clip(cov[a, b] / both, -1, 1)) if both > 0 else np.nan)
-    return np.array([*values, math.sqrt(fit.sigma2)])
+            both = sd[:, a] * sd[:, b]
+            safe = np.where(both > 0, both, 1.0)
+            columns.append(np.where(both > 0, np.clip(cov[:, a, b] / safe, -1, 1), np.nan))
+    return np.column_stack([*columns, np.sqrt(sigma2)])

@@ -1,0 +1,239 @@
+"""One model fitted to many responses: estimates and tests of all of them.
+
+``model.refit_many(Y)`` returns a :class:`Refits`. Where the design allows it the responses are
+fitted together (:mod:`mixedteach.fitting.batch`), else one after the other; what is found is the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mixedteach.errors import DataError, FitError, InferenceError, did_you_mean, shown
+from mixedteach.fitting.batch import Batch, BatchFit, NotTogether
+from mixedteach.inference import many
+from mixedteach.inference.anova import TYPES, contrasts
+from mixedteach.inference.containment import Containment
+from mixedteach.inference.functions import Method
+from mixedteach.inference.parameters import variance_arrays
+from mixedteach.table import Table
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from mixedteach.model import MixedModel
+
+Array = np.ndarray
+
+
+class Refits:
+    """The fits of one model to many responses; made by ``MixedModel.refit_many``.
+
+    Attributes
+    ----------
+    params : DataFrame, shape (responses, p)
+        Fixed effects of each fit; missing where the model could not be fitted.
+    variances : DataFrame
+        Standard deviations and correlations, named as in ``conf_int('profile')``.
+    llf : Series
+        The log-likelihood, restricted under REML.
+    boundary : Series of bool
+        Whether a variance is estimated as zero or a correlation matrix as singular.
+    together : bool
+        Whether the fits were made together; the numbers are the same.
+    """
+
+    def __init__(
+        self, model: MixedModel, Y: Array, index: pd.Index, tell: Callable[[int], object]
+    ) -> None:
+        self.model, self._Y, self.index = model, Y, index
+        self._batch = batch_of(model)
+        self.together = self._batch is not None
+        if self._batch is not None:
+            self._found = self._batch.fit(Y, tell)
+            values = variance_arrays(
+                model.random, self._found.covariances, self._found.sigma2, model.fit.problem
+            )
+            beta, llf, zero = self._found.beta, self._found.loglik, self._found.boundary
+            values[np.isnan(llf)] = np.nan
+        else:
+            values, beta, llf, zero = self._one_by_one(tell)
+        self.params = pd.DataFrame(beta, index, model.params.index)
+        self.variances = pd.DataFrame(values, index, model.variance_names)
+        self.llf = pd.Series(llf, index, name="llf")
+        self.boundary = pd.Series(zero, index, name="boundary")
+
+    _found: BatchFit
+
+    def _one_by_one(self, tell: Callable[[int], object]) -> tuple[Array, Array, Array, Array]:
+        model, count = self.model, len(self._Y)
+        values = np.full((count, len(model.variance_names)), np.nan)
+        beta, llf = np.full((count, len(model.params)), np.nan), np.full(count, np.nan)
+        zero = np.zeros(count, bool)
+        for i, y in enumerate(self._Y):
+            try:
+                fit = model.fit.problem.refit(y, model.reml)
+            except (FitError, np.linalg.LinAlgError):
+                continue
+            finally:
+                tell(1)
+            values[i], beta[i], llf[i] = model.variance_values(fit), fit.beta, fit.loglik
+            zero[i] = fit.optimum.zero.any()
+        return values, beta, llf, zero
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __repr__(self) -> str:
+        failed = int(self.llf.isna().sum())
+        lost = f"; {failed} could not be fitted" if failed else ""
+        return (
+            f"{len(self)} fits of {self.model.formula_text}; {int(self.boundary.sum())} at the "
+            f"boundary (a variance of zero){lost}"
+        )
+
+    def anova(self, term: str, ddf: str | None = None, type: int | str = 3) -> Table:
+        r"""Test a term of the fixed effects in every fit.
+
+        Parameters
+        ----------
+        term : str
+            As in the rows of ``anova()``.
+        ddf, type
+            As in ``anova()``.
+
+        Returns
+        -------
+        Table
+            One row a response: ``num_df, den_df, F, p``, the numbers that ``refit(y).anova()``
+            shows in the term's row.
+
+        Examples
+        --------
+        The power of the test, were the estimates the truth:
+
+        >>> import mixedteach as mt
+        >>> m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+        >>> many = m.refit_many(m.simulate(200, seed=1))
+        >>> float((many.anova("method", ddf="kenward-roger")["p"] < 0.05).mean())
+        0.055
+        """
+        model = self.model
+        if isinstance(type, bool) or type not in TYPES:
+            raise InferenceError(
+                f"type={shown(type)} is not a type of ANOVA: choose 1 (sequential), 2, 3 or "
+                "'marginal'."
+            )
+        terms = {":".join(t): t for t in model.design.terms}
+        if term not in terms:
+            raise InferenceError(
+                f"term={shown(term)} is not a term of the fixed effects."
+                + did_you_mean(term, list(terms))
+            )
+        method, kind = model.method(ddf), TYPES[type]
+        counted = isinstance(method, Containment)
+        if self._batch is None or (counted and kind == 1):  # there L depends on the variances
+            found = [self._test_alone(y, terms[term], ddf, kind) for y in self._Y]
+            rows = np.array(found, float).reshape(-1, 3)
+            F, q, den = rows[:, 0], rows[:, 1], rows[:, 2]
+        else:
+            L = contrasts(model, kind, counted)[terms[term]]
+            den_df = method.terms[terms[term]] if counted else np.inf
+            parts = list(self._tests(L, method, den_df)) if len(L) else []
+            F = np.concatenate([p.F for p in parts]) if parts else np.full(len(self), np.nan)
+            den = np.concatenate([p.den_df for p in parts]) if parts else F
+            q = np.full(len(self), parts[0].num_df if parts else 0)
+        p = many.f_pvalues(many.Tests(F, np.maximum(q, 1), den))
+        table = pd.DataFrame({"num_df": q, "den_df": den, "F": F, "p": p}, index=self.index)
+        return Table(
+            table.astype({"num_df": int}),
+            caption=f"{term} in {len(self)} fits, type {kind}; df: {method.name}",
+            attrs={"ddf": method.name, "type": kind, "adjust": "none", "family": "none",
+                   "level": None},
+        )  # fmt: skip
+
+    def _tests(self, L: Array, method: Method, den_df: float) -> Iterator[many.Tests]:
+        """Test L beta = 0, as many fits at a time as were made together."""
+        batch, found = self._batch, self._found
+        assert batch is not None
+        how = {"Satterthwaite": many.satterthwaite, "Kenward-Roger": many.kenward_roger}
+        test = how.get(method.name)
+        for start in range(0, len(self), batch.chunk):
+            own = slice(start, start + batch.chunk)
+            good = np.isfinite(found.value[own])
+            at = batch.at(found.theta[own][good], batch.responses(self._Y[own][good]))
+            args = (batch, at, found.coefficients[own][good], L)
+            part = test(*args) if test else many.wald(*args, den_df)
+            F, den = np.full((2, len(good)), np.nan)
+            F[good], den[good] = part.F, part.den_df
+            yield many.Tests(F, part.num_df, den)
+
+    def _test_alone(
+        self, y: Array, term: tuple[str, ...], ddf: str | None, kind: int | str
+    ) -> tuple[float, int, float]:
+        try:
+            m = self.model.refit(y)
+        except (FitError, np.linalg.LinAlgError):
+            return np.nan, 0, np.nan
+        method = m.method(ddf)
+        counted = isinstance(method, Containment)
+        L = contrasts(m, kind, counted)[term]
+        if not len(L):
+            return np.nan, 0, np.nan
+        test = method.test(L, m.fit.beta)
+        return test.F, test.num_df, method.terms[term] if counted else test.den_df
+
+    @cached_property
+    def failed(self) -> int:
+        """How many responses could not be fitted."""
+        return int(self.llf.isna().sum())
+
+
+def batch_of(model: MixedModel) -> Batch | None:
+    """Return the design of a model made ready for many responses, or None if that gains nothing."""
+    from mixedteach.fitting.lmm import Problem
+
+    if type(model.fit.problem) is not Problem:  # residual structures are fitted one by one
+        return None
+    try:
+        return Batch(model.fit.problem, model.reml)
+    except NotTogether:
+        return None
+
+
+def check_responses(Y: Any, nobs: int) -> tuple[Array, pd.Index]:
+    """Return responses as rows, and their names; refuse what is not a table of numbers."""
+    names = Y.columns if isinstance(Y, pd.DataFrame) else None
+    try:
+        values = np.asarray(Y, float)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"The responses must be a table of numbers, one column a response, not {shown(Y)}."
+        ) from None
+    if values.ndim != 2 or values.shape[0] != nobs:
+        shape = " x ".join(map(str, values.shape))
+        raise DataError(
+            f"The responses are {shape}, but the fit used {nobs} rows: give a table of {nobs} rows "
+            "with one column a response, as m.simulate(1000) returns."
+        )
+    wrong = int((~np.isfinite(values).all(axis=0)).sum())
+    if wrong:
+        raise DataError(
+            f"{wrong} of {values.shape[1]} responses have missing or infinite values: fit the "
+            "model anew to the rows that are complete."
+        )
+    index = pd.RangeIndex(values.shape[1]) if names is None else names
+    return np.ascontiguousarray(values.T), index.rename("response")
+
+
+def progress(total: int, what: str) -> tqdm:
+    """Return a progress bar that appears after a second."""
+    from tqdm import tqdm
+
+    # disable=None: no bar unless the stream is a terminal
+    return tqdm(total=total, desc=what, delay=1, leave=False, disable=None)
