@@ -241,3 +241,15 @@ def test_to_csv_and_back(model, tmp_path):
     table = model.emmeans("method")
     table.to_csv(path, index=False)
     pd.testing.assert_frame_equal(pd.read_csv(path), pd.DataFrame(table), check_dtype=False)
+
+
+def test_a_long_table_shows_its_ends_and_holds_all():
+    long = Table({"p": np.linspace(0, 1, 61)}, caption="Many", notes=["First."])
+    lines = long.to_text().splitlines()
+    assert len(lines) == 1 + 1 + 5 + 1 + 5 + 2
+    assert lines[-2:] == ["First.", "61 rows, of which the first and last 5 are shown."]
+    assert long._repr_html_().count("<tr>") == 1 + 11
+    assert "61 rows, of which" in long._repr_html_()
+    assert len(long) == 61
+    assert long.notes == ["First."]
+    assert "..." not in Table({"p": np.linspace(0, 1, 60)}).to_text()
