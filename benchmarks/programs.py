@@ -45,6 +45,22 @@ class Program:
         """Return a function that fits the same model to another response."""
         raise NotImplementedError
 
+    def many(self, fit: Any, Y: Any, data: Any, name: str) -> Any:
+        """Return the log-likelihoods of many responses, the rows of Y."""
+        try:
+            refit = self.refitter(fit, data, name)
+        except NotImplementedError:
+            spec = model(name)
+
+            def refit(y: Any) -> Any:
+                return self.fit(spec.formula, self.with_response(data, spec, y), name)
+
+        return [self.loglik(refit(y)) for y in Y]
+
+    def many_pvalues(self, fit: Any, Y: Any, term: str) -> Any:
+        """Fit, and test a term by Satterthwaite and by Kenward-Roger; p-values of the latter."""
+        raise NotImplementedError
+
     def kenward_roger(self, fit: Any, data: Any) -> list[float]:
         """Return the df of all coefficients."""
         raise NotImplementedError
@@ -80,6 +96,14 @@ class Mixedteach(Program):
 
     def refitter(self, fit, data, name):
         return fit.refit
+
+    def many(self, fit, Y, data, name):
+        return fit.refit_many(Y.T).llf.to_numpy()
+
+    def many_pvalues(self, fit, Y, term):
+        refits = fit.refit_many(Y.T)
+        refits.anova(term, ddf="satterthwaite")
+        return refits.anova(term, ddf="kenward-roger")["p"].to_numpy()
 
     def kenward_roger(self, fit, data):
         return fit.coefficients(ddf="kenward-roger")["df"].tolist()

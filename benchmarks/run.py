@@ -39,6 +39,8 @@ TASKS += [("kr", "planks"), ("refit", "tablets"), ("refit", "planks")]
 SIZES = ("nested_1000", "nested_10000", "nested_100000")
 CROSSED = ("crossed_50", "crossed_500", "crossed_5000")
 BIG = ("nested_1000000",)
+MANY = 10_000  # responses that are fitted in one call; R reads fewer
+FOR_R = 400
 IMPORTS = {
     "import pandas": "import pandas",
     "import mixedteach": "import mixedteach",
@@ -62,8 +64,11 @@ def write_data(folder: Path, replicates: int, sizes: Iterable[str]) -> None:
     for name in DATA:
         data = getattr(mt, f"load_{name}")()
         data.to_csv(folder / f"{name}.csv", index=False)
-        draws = mt.lmer(model(name).formula, data).simulate(replicates, seed=2026)
-        np.savetxt(folder / f"{name}_responses.csv", draws.to_numpy().T, delimiter=",")
+        count = max(replicates, MANY) if name == "planks" else replicates
+        draws = mt.lmer(model(name).formula, data).simulate(count, seed=2026)
+        Y = draws.to_numpy().T
+        np.save(folder / f"{name}_responses.npy", Y)
+        np.savetxt(folder / f"{name}_responses.csv", Y[:FOR_R], delimiter=",")
     for name in sizes:
         kind, size = name.split("_")
         table = nested(int(size)) if kind == "nested" else crossed(int(size))
@@ -127,6 +132,7 @@ class Result:
         self.value = self.memory = np.nan
         self.numbers: list[float] = []
         self.note = ""
+        self.found = np.empty(0)
 
     def add(self, reply: str) -> None:
         try:
@@ -167,7 +173,7 @@ def start(folder: Path, python: str) -> tuple[dict[str, Peer], dict[str, str]]:
     return peers, versions
 
 
-def measure(peers: dict[str, Peer], rounds: int, replicates: int, slow: int) -> Results:
+def measure(peers: dict[str, Peer], rounds: int, replicates: int, slow: int, many: int) -> Results:
     results: Results = defaultdict(Result)
     for number in range(rounds + 1):
         print(f"round {number} of {rounds}", file=sys.stderr)
@@ -176,6 +182,15 @@ def measure(peers: dict[str, Peer], rounds: int, replicates: int, slow: int) -> 
                 reply = peer.ask(task, name, 10)
                 if number:  # round 0 warms up
                     results[task, name, program].add(reply)
+    for _ in range(min(rounds, 3)):
+        for task in ("many", "manyp"):
+            for program, peer in peers.items():
+                print(f"{task}: {program}", file=sys.stderr)
+                reply = peer.ask(task, "planks", many).split()
+                if len(reply) > 2:  # the rate stands first, what was found last
+                    result = results[task, "planks", program]
+                    result.numbers.append(float(reply[0]))
+                    result.found = np.array(reply[2:], float)
     for program, peer in peers.items():
         print(f"optimum: {program}", file=sys.stderr)
         count = min(replicates, slow) if program == "statsmodels" else replicates
@@ -277,9 +292,8 @@ def _small(x: float) -> str:
 
 def optimum_rows(results: Results, programs: Sequence[str]) -> tuple[list[list[str]], str]:
     """Return the shares of responses for which each program stops below the best."""
-    found = {p: np.array(results["optimum", "planks", p].numbers) for p in programs}
-    found = {p: np.pad(v, (0, len(found[OURS]) - len(v)), constant_values=np.nan)
-             for p, v in found.items()}  # fmt: skip
+    logliks = [np.array(results["optimum", "planks", p].numbers) for p in programs]
+    found = dict(zip(programs, _padded(logliks), strict=True))
     best = np.nanmax(list(found.values()), axis=0)
     rows = []
     for limit in (1e-3, 1e-6):
@@ -296,6 +310,31 @@ def optimum_rows(results: Results, programs: Sequence[str]) -> tuple[list[list[s
     rows.append(row)
     edge = int(results["optimum", "planks", OURS].value)
     return rows, f"In {edge} of the {len(best)} the optimum has a variance of zero."
+
+
+def many_rows(results: Results, programs: Sequence[str]) -> list[list[str]]:
+    """Return responses a second, and how far they are from the best of all programs."""
+    rows = []
+    for task, label in MANY_LABELS.items():
+        row = [label]
+        for program in programs:
+            rates = results[task, "planks", program].numbers
+            row.append(f"{number(median(rates))} /s" if rates else "–")
+        rows.append(row)
+    found = {p: results["many", "planks", p].found for p in programs}
+    found = {p: v for p, v in found.items() if len(v)}
+    best = np.nanmax(_padded(list(found.values())), axis=0)
+    row = ["of these, more than 1e-6 below the best"]
+    for program in programs:
+        values = found.get(program, np.empty(0))
+        short = (best[: len(values)] - values > 1e-6).sum()
+        row.append(f"{short} of {len(values)}" if len(values) else "–")
+    return [rows[0], row, *rows[1:]]
+
+
+def _padded(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    size = max(map(len, arrays))
+    return np.array([np.pad(a, (0, size - len(a)), constant_values=np.nan) for a in arrays])
 
 
 def caption(versions: dict[str, str], load: Sequence[float]) -> str:
@@ -319,6 +358,10 @@ def cpu() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
+MANY_LABELS = {
+    "many": "planks, many responses",
+    "manyp": "the same, with Satterthwaite's and Kenward-Roger's p-values of width",
+}
 LABEL = {
     "cold": "new formula", "warm": "formula seen before",
     "refit": "another response", "kr": "Kenward-Roger df of all coefficients",
@@ -354,6 +397,8 @@ def full_report(
             fresh = [results["optimum", name, p].numbers for p in programs]
             cells = [f"{v[0]:.7f}" if v else "–" for v in fresh]
             rows.append(["planks, the same by a fresh fit", *cells])
+    parts += [markdown(head, rows), "## Many responses of one design: fits a second"]
+    rows = many_rows(results, programs)
     parts += [markdown(head, rows), "## The optimum: simulated responses of the planks model"]
     rows, edge = optimum_rows(results, programs)
     parts += [markdown(head, rows), edge, "## Size: seconds; peak memory in MB"]
@@ -406,6 +451,9 @@ def readme_block(
     rows.append(["planks: Kenward-Roger, ms", *timing(results, "kr", "planks", programs, False)])
     cells, remark = refit_cells(results, programs)
     rows.append(["planks: another response, ms", *cells])
+    many = many_rows(results, programs)
+    rows.append(["planks: many responses, fits a second", *many[0][1:]])
+    rows.append(["... with Satterthwaite's and Kenward-Roger's p-values", *many[2][1:]])
     big = [name for name in ("nested_100000", "crossed_5000") if ("size", name, OURS) in sizes]
     for name in big:
         kind, size = name.split("_")
@@ -457,6 +505,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, default=9)
     add("--replicates", type=int, default=200, help="simulated responses for the optimum")
     add("--slow", type=int, default=50, help="of these, how many for statsmodels")
+    add("--many", type=int, default=MANY, help="simulated responses fitted in one call")
     add("--timeout", type=float, default=60, help="seconds a program may take for one size")
     add("--big", action="store_true", help="also a million rows")
     add("--quick", action="store_true", help="one round, few replicates, small sizes")
@@ -464,7 +513,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--readme", action="store_true", help="also rewrite the block in README.md")
     args = parser.parse_args(argv)
     if args.quick:
-        args.rounds, args.replicates, args.slow = 1, 5, 5
+        args.rounds, args.replicates, args.slow, args.many = 1, 5, 5, 50
     return args
 
 
@@ -477,7 +526,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         folder = Path(temporary)
         write_data(folder, args.replicates, names)
         peers, versions = start(folder, args.peers_python)
-        results = measure(peers, args.rounds, args.replicates, args.slow)
+        results = measure(peers, args.rounds, args.replicates, args.slow, args.many)
         for peer in peers.values():
             peer.close()
         sizes = measure_sizes(

@@ -42,6 +42,14 @@ times <- function(call, repeats) {
   }
   list(value = value, seconds = seconds)
 }
+rate <- function(call, repeats) {
+  start <- now()
+  values <- numeric(0)
+  while (length(values) < repeats && now() - start < 3) {
+    values <- c(values, call(length(values) + 1))
+  }
+  answer(length(values) / (now() - start), head(values, 200))
+}
 peak_mb <- function() {
   status <- tryCatch(readLines("/proc/self/status"), error = function(e) character(0))
   line <- grep("VmHWM", status, value = TRUE)
@@ -80,6 +88,34 @@ tasks <- list(
       sapply(seq_len(p), function(j) pbkrtest::ddf_Lb(adjusted, as.numeric(seq_len(p) == j), plain))
     }, repeats)
     answer(out$value[p], out$seconds)
+  },
+  many = function(name, repeats) {
+    y <- responses(name)
+    data <- table_of(name)
+    rate(function(i) {
+      # fresh fits: refit's objective is another one (see results.md)
+      data[[all.vars(formula_of(name))[1]]] <- y[i, ]
+      as.numeric(logLik(fit(name, data)))
+    }, min(repeats, nrow(y)))
+  },
+  manyp = function(name, repeats) {
+    stopifnot(requireNamespace("pbkrtest", quietly = TRUE))
+    y <- responses(name)
+    data <- table_of(name)
+    response <- all.vars(formula_of(name))[1]
+    model <- fit(name, data)
+    # type III of width, in treatment coding: means over depth with equal weights
+    L <- matrix(0, 2, length(fixef(model)), dimnames = list(NULL, names(fixef(model))))
+    for (k in 2:3) {
+      own <- grep(paste0("^width", k), colnames(L))
+      L[k - 1, own] <- c(1, rep(1 / 5, length(own) - 1))
+    }
+    rate(function(i) {
+      data[[response]] <- y[i, ]
+      model <- fit(name, data)
+      pbkrtest::SATmodcomp(model, L)
+      pbkrtest::KRmodcomp(model, L)$test["Ftest", "p.value"]
+    }, min(repeats, nrow(y)))
   },
   optimum = function(name, repeats) {
     data <- table_of(name)

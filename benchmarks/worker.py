@@ -71,8 +71,8 @@ class Worker:
         import numpy as np
 
         if name not in self.responses:
-            path = self.folder / f"{name}_responses.csv"
-            self.responses[name] = np.loadtxt(path, delimiter=",")  # a row a response
+            path = self.folder / f"{name}_responses.npy"
+            self.responses[name] = np.load(path)  # a row a response
         return self.responses[name]
 
     def version(self, name: str, repeats: int) -> str:
@@ -107,6 +107,30 @@ class Worker:
         columns = itertools.cycle(y)
         _, seconds = times(lambda: self.refits[name](next(columns)), repeats)
         return self.answer(first, seconds)
+
+    def many(self, name: str, repeats: int) -> str:
+        """Fit many responses, each at its optimum; log-likelihoods instead of seconds."""
+        fit = self.program.fit(model(name).formula, self.data(name), name)
+        return self._rate(lambda Y: self.program.many(fit, Y, self.data(name), name), name, repeats)
+
+    def manyp(self, name: str, repeats: int) -> str:
+        """The same, and Satterthwaite's and Kenward-Roger's p-value of a term; the latter shown."""
+        fit = self.program.fit(model(name).formula, self.data(name), name)
+        return self._rate(lambda Y: self.program.many_pvalues(fit, Y, "width"), name, repeats)
+
+    def _rate(self, call: Callable[[Any], Any], name: str, repeats: int) -> str:
+        """Answer with responses a second; a program too slow for all gets as many as it can do."""
+        Y = self.simulated(name)
+        call(Y[:2])
+        count, seconds = 2, 0.0
+        while seconds < 1.0 and count < repeats:  # more and more, until it takes a second
+            count = min(count * 4, repeats, len(Y))
+            start = time.perf_counter()
+            found = call(Y[:count])
+            seconds = time.perf_counter() - start
+            if count == len(Y):
+                break
+        return self.answer(count / seconds, list(found[:200]))
 
     def kr(self, name: str, repeats: int) -> str:
         data, seconds = self.data(name), []
