@@ -112,7 +112,8 @@ tasks <- list(
     }
     rate(function(i) {
       data[[response]] <- y[i, ]
-      model <- fit(name, data)
+      simulated <<- data  # pbkrtest evaluates the call again
+      model <- eval(bquote(lmer(.(formula_of(name)), simulated)))
       pbkrtest::SATmodcomp(model, L)
       pbkrtest::KRmodcomp(model, L)$test["Ftest", "p.value"]
     }, min(repeats, nrow(y)))
