@@ -242,6 +242,11 @@ class RandomTerm:
         return self.basis.shape[1]
 
     @property
+    def tied(self) -> bool:
+        """Whether the effects are independent and share one variance: (x|||g), k > 1."""
+        return self.bar.tied and self.size > 1
+
+    @property
     def groups(self) -> int:
         """The number of groups, m."""
         return len(self.levels)

@@ -17,6 +17,7 @@ from mixedteach.errors import (
     listed,
 )
 from mixedteach.fitting.blocks import is_nested
+from mixedteach.fitting.criterion import theta_of, traces
 from mixedteach.fitting.lmm import Fit, Problem
 from mixedteach.fixed_effects import many_levels
 from mixedteach.formula import Formula
@@ -103,7 +104,7 @@ def check_groups(random: Sequence[RandomTerm], n: int) -> None:
                 f"The grouping factor '{term.label}' has only one level, '{term.levels[0]}', and a "
                 f"variance between groups needs at least two: leave {term.text} out."
             )
-        count = term.groups * term.size
+        count = 0 if term.tied else term.groups * term.size  # of tied effects: check_told_apart
         if count >= n and term.size == 1:
             raise DataError(
                 f"'{term.label}' has as many levels as there are rows, {n}, so its effect cannot "
@@ -129,6 +130,77 @@ def check_groups(random: Sequence[RandomTerm], n: int) -> None:
             )
 
 
+def check_told_apart(problem: Problem, random: Sequence[RandomTerm]) -> None:
+    """Refuse variances that no data of this design can tell apart, by the rank of what they tell.
+
+    Needed where effects share a variance: ``(0+f|||g)`` says what ``(1|g:f)`` says.
+    """
+    criterion, moments = problem.criterion(reml=True), problem.moments
+    D = criterion.D(plain_theta(moments.sizes))
+    pieces = moments.at(D)
+    _, _, beta, Phi = criterion.profile(pieces)
+    t1, t2, _, _ = traces(pieces, beta, Phi, reml=True)
+    # the residual's row follows from I = V - sum delta_r G_r
+    delta = np.array([D[r.term][r.a, r.b] for r in moments.parameters])
+    t01 = t1 - t2 @ delta
+    t00 = problem.n - problem.p - t1 @ delta - t01 @ delta
+    information = np.block([[np.array([[t00]]), t01[None]], [t01[:, None], t2]])
+    check_information(information, [random[r.term].text for r in moments.parameters])
+
+
+def plain_theta(sizes: list[int]) -> Array:
+    """Return parameters of the random effects at which nothing is special."""
+    if not sizes:
+        return np.empty(0)
+    return theta_of([np.eye(k) + 0.3 * np.tri(k, k, -1) for k in sizes], sizes)
+
+
+def check_information(information: Array, owners: Sequence[str]) -> None:
+    """Refuse covariance parameters whose expected information is singular.
+
+    The first is the residual variance; `owners` names the term or structure of each of the others.
+    """
+    scale = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
+    values, vectors = np.linalg.eigh(scale[:, None] * information * scale)
+    if values[0] > 1e-9:
+        return
+    used = np.abs(vectors[1:, 0]) > 1e-3
+    own = list(dict.fromkeys(name for name, u in zip(owners, used, strict=False) if u))
+    if len(own) < 2:
+        raise FitError(
+            f"The data hold nothing that tells {own[0] if own else 'the model'} from the residual "
+            "variance (too few rows in a group or level, or fixed effects that say the same): "
+            "leave it out, or use a simpler one."
+        )
+    raise FitError(
+        f"The data cannot tell {', '.join(own[:-1])} and {own[-1]} apart, for they describe the "
+        "same covariances: leave one of them out."
+    )
+
+
+def unit_notes(random: Sequence[RandomTerm]) -> list[str]:
+    """Say where effects share a variance that depends on units or on the reference level."""
+    notes = []
+    for term in random:
+        one_each = ((term.basis == 0) | (term.basis == 1)).all() and (term.basis.sum(1) == 1).all()
+        if not term.tied or one_each:
+            continue
+        names = [name for own in term.design.terms for name in own]
+        covariates = [n for n in dict.fromkeys(names) if not term.design.components[n].is_factor]
+        if covariates:
+            depends = f"in another unit of {covariates[0]}, or with another zero, it"
+            remedy = ""
+        else:
+            depends = f"with another reference level of {names[0]} it"
+            inside = " + ".join(":".join(own) for own in term.design.terms)
+            remedy = f"; (0 + {inside} ||| {term.label}) does not depend on it"
+        notes.append(
+            f"{term.text} gives {listed(term.effects)} one variance: {depends} is another "
+            f"model{remedy}."
+        )
+    return notes
+
+
 def slope_notes(random: Sequence[RandomTerm]) -> list[str]:
     """Say where a factor that varies by group has no data in some group."""
     notes = []
@@ -151,7 +223,7 @@ def boundary_notes(random: Sequence[RandomTerm], fit: Fit) -> list[str]:
     """Explain variances of zero and perfect correlations."""
     notes, start = [], 0
     for term, cov, turn in zip(random, fit.covariances, fit.problem.turns, strict=True):
-        count = term.size * (term.size + 1) // 2
+        count = 1 if term.tied else term.size * (term.size + 1) // 2
         singular = fit.optimum.zero[start : start + count].any()
         start += count
         # what rounding makes of zero, in the unit of each effect

@@ -2,7 +2,9 @@ r"""Reading a model formula: from text to terms.
 
 The syntax is lme4's, ``y ~ a*b + (1 + x | group)``. The fixed part and the inside of each bar are
 read by the library *formulae*; what we do here is find the bars, expand ``/`` and ``||``, and say
-in plain words what is wrong with a formula that cannot be read.
+in plain words what is wrong with a formula that cannot be read. More bars, fewer parameters:
+``(x|g)`` leaves the covariance of the effects free, ``(x||g)`` makes them independent, ``(x|||g)``
+gives them one variance as well.
 
 The stages of a fit can be called one by one, as in class::
 
@@ -55,11 +57,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Bar:
-    """One random-effects term, ``(effects | group)``; `group` names the crossed factors."""
+    """One random-effects term, ``(effects | group)``; `group` names the crossed factors.
+
+    `tied`: the effects are independent and share one variance, ``(effects ||| group)``.
+    """
 
     text: str
     effects: Part
     group: tuple[str, ...]
+    tied: bool = False
 
     @property
     def label(self) -> str:
@@ -400,6 +406,13 @@ def _check_call(component: Any, whole: str) -> None:
             "response instead."
         )
     inner = component.name[len(callee) + 1 : -1]
+    if callee in ("diag", "homdiag", "us") and "|" in inner:
+        bars = {"us": "|", "diag": "||", "homdiag": "|||"}[callee]
+        inside = re.sub(r"\|+", bars, inner)
+        raise FormulaError(
+            f"'{component.name}' in the formula '{whole}' is the syntax of glmmTMB: write "
+            f"({inside})."
+        )
     if callee == "Error":
         raise FormulaError(
             f"'{component.name}' in the formula '{whole}' is the syntax of R's aov: write the "
@@ -413,8 +426,8 @@ def _check_call(component: Any, whole: str) -> None:
 
 def _bars(inside: str, whole: str) -> list[Bar]:
     """Expand one bar: ``/`` into its levels, ``||`` into independent terms."""
-    double = "||" in unquoted(inside)
-    pieces = split_outside(inside, "||" if double else "|")
+    sign = next(bars for bars in ("|||", "||", "|") if bars in unquoted(inside))
+    pieces = split_outside(inside, sign)
     if len(pieces) != 2 or not pieces[0].strip() or not pieces[1].strip():
         raise FormulaError(
             f"The random effect '({inside})' in the formula '{whole}' needs effects on the left of "
@@ -440,12 +453,15 @@ def _bars(inside: str, whole: str) -> list[Bar]:
                     f"The grouping factor '{name}' in the formula '{whole}' must be a column: "
                     + (f"write '{inner}' without C()." if inner else "make it first, then name it.")
                 )
-    shares = [effects]
-    if double:
+    shares, tied = [effects], sign == "|||"
+    if sign == "||":
         shares = [Part(True, (), {})] if effects.intercept else []
         shares += [Part(False, (term,), effects.components) for term in effects.terms]
     return [
-        Bar(f"({_effects_text(share)} | {':'.join(group)})", share, group)
+        Bar(
+            f"({_effects_text(share)} {sign if tied else '|'} {':'.join(group)})",
+            share, group, tied,
+        )
         for group in sorted(groups.terms, key=len)
         for share in shares
     ]

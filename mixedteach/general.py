@@ -34,11 +34,13 @@ from mixedteach.errors import (
 from mixedteach.fit_checks import (
     check_confounded,
     check_groups,
+    check_information,
     check_response,
     check_size,
+    plain_theta,
     slope_notes,
+    unit_notes,
 )
-from mixedteach.fitting.criterion import theta_of
 from mixedteach.fitting.general import GeneralFit, GeneralProblem
 from mixedteach.fitting.lmm import Fit
 from mixedteach.fitting.residual.correlation import check_alike
@@ -265,6 +267,7 @@ class GeneralModel(MixedModel):
             problem.X, problem.y, [problem.codes[i] for i in kept],
             [reduction.basis if i == own else problem.bases[i] for i in kept],
             [problem.groups[i] for i in kept], problem.residual_covariance,
+            [problem.tied[i] for i in kept],
         )  # fmt: skip
         fit = reduced.fit(self.reml)
         return fit.loglik, len(fit.state.theta)
@@ -451,10 +454,10 @@ def fit_general(
         check_alike(residual.correlation, random)
     for note in notes:
         warn(note)
-    notes = [*frame.notes, *notes, *slope_notes(random)]
+    notes = [*frame.notes, *notes, *slope_notes(random), *unit_notes(random)]
     problem = GeneralProblem(
         design.X[:, kept], y, [term.codes for term in random], [term.basis for term in random],
-        [term.groups for term in random], residual,
+        [term.groups for term in random], residual, [term.tied for term in random],
     )  # fmt: skip
     check_confounded(problem, random)
     _check_identified(problem, random)
@@ -485,7 +488,7 @@ def _check_identified(problem: GeneralProblem, random: Sequence[RandomTerm]) -> 
     moments, residual = problem.moments, problem.residual_covariance
     if not residual.size or not problem.n > problem.p:
         return
-    lambdas = [np.eye(k) + 0.3 * np.tri(k, k, -1) for k in moments.sizes]
+    theta = plain_theta(moments.sizes)
     eta = np.append(
         0.3 + 0.05 * np.cos(np.arange(residual.nc)),
         0.2 * np.cos(1 + np.arange(residual.size - residual.nc)),
@@ -493,31 +496,14 @@ def _check_identified(problem: GeneralProblem, random: Sequence[RandomTerm]) -> 
     if residual.even.any():
         eta = np.where(residual.even, 0.7, eta)
     criterion = problem.criterion(reml=True)
-    x = np.append(theta_of(lambdas) if lambdas else np.empty(0), eta)
+    x = np.append(theta, eta)
     pieces, _ = moments.at(criterion.D(x), eta)
     information = criterion.information(pieces)
     if residual.variance is not None and residual.variance.of_mean:
         information = information[:-1, :-1]  # the mean is not known yet
-    scale = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
-    values, vectors = np.linalg.eigh(scale[:, None] * information * scale)
-    if values[0] > 1e-9:
-        return
-    owners = ["the residual variance"]
-    owners += [random[r.term].text for r in moments.parameters]
+    owners = [random[r.term].text for r in moments.parameters]
     if residual.correlation is not None:
         owners += [residual.correlation.text] * residual.nc
     if residual.variance is not None:
         owners += [residual.variance.text] * (residual.size - residual.nc)
-    used = np.abs(vectors[:, 0]) > 1e-3
-    names = list(dict.fromkeys(name for name, u in zip(owners, used, strict=False) if u))
-    own = [name for name in names if name != owners[0]]
-    if len(own) < 2:
-        raise FitError(
-            f"The data hold nothing that tells {own[0] if own else owners[0]} from the residual "
-            "variance (too few rows in a group or level, or fixed effects that say the same): "
-            "leave it out, or use a simpler one."
-        )
-    raise FitError(
-        f"The data cannot tell {', '.join(own[:-1])} and {own[-1]} apart, for they describe the "
-        "same covariances: leave one of them out."
-    )
+    check_information(information, owners)

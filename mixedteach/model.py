@@ -29,6 +29,7 @@ from mixedteach.errors import (
     check_level,
     check_seed,
     explains_arguments,
+    listed,
     one_of,
     shown,
     warn,
@@ -39,7 +40,9 @@ from mixedteach.fit_checks import (
     check_groups,
     check_response,
     check_size,
+    check_told_apart,
     slope_notes,
+    unit_notes,
 )
 from mixedteach.fitting.lmm import Fit, Problem
 from mixedteach.fixed_effects import FixedEffects, keep_columns
@@ -52,7 +55,7 @@ from mixedteach.inference.functions import (
     PlainMethod,
     ddf_name,
 )
-from mixedteach.inference.parameters import variance_estimates, variance_labels
+from mixedteach.inference.parameters import effect_pairs, variance_estimates, variance_labels
 from mixedteach.table import Summary, Table
 
 if TYPE_CHECKING:
@@ -214,18 +217,19 @@ class MixedModel(FixedEffects):
             sd = np.sqrt(np.maximum(np.diag(cov), 0.0))
             for a, name in enumerate(term.effects):
                 rows.append((term.label, name, "", cov[a, a], sd[a], np.nan))
-            for a in range(term.size):
-                for b in range(a + 1, term.size):
-                    both = sd[a] * sd[b]
-                    corr = float(np.clip(cov[a, b] / both, -1, 1)) if both > 0 else np.nan
-                    pair = (term.label, term.effects[a], term.effects[b])
-                    rows.append((*pair, cov[a, b], np.nan, corr))
+            for a, b in effect_pairs(term):
+                both = sd[a] * sd[b]
+                corr = float(np.clip(cov[a, b] / both, -1, 1)) if both > 0 else np.nan
+                pair = (term.label, term.effects[a], term.effects[b])
+                rows.append((*pair, cov[a, b], np.nan, corr))
         rows.append(("Residual", "", "", self.scale, self.sigma, np.nan))
         columns = ["group", "name", "name2", "variance", "sd", "corr"]
         table = pd.DataFrame(rows, columns=columns)
         if (table["name2"] == "").all():
             table = table.drop(columns=["name2", "corr"])
-        return Table(table, caption=f"Variance components by {'REML' if self.reml else 'ML'}")
+        notes = [f"{t.text}: one variance for {listed(t.effects)}." for t in self.random if t.tied]
+        how = "REML" if self.reml else "ML"
+        return Table(table, caption=f"Variance components by {how}", notes=notes)
 
     @cached_property
     def random_effects(self) -> dict[str, pd.DataFrame]:
@@ -436,14 +440,15 @@ class MixedModel(FixedEffects):
         optimum = self.fit.optimum
         if start is not None:
             optimum = minimise(self.fit.criterion, self._inner_theta(start, "start"))
-        sizes = [term.size for term in self.random]
+        sizes = self.fit.problem.sizes
         rows = []
         for inner, value in optimum.path:
             turned = [
                 turn @ factor
                 for turn, factor in zip(self.fit.problem.turns, factors(inner, sizes), strict=True)
             ]
-            theta = theta_of([semidefinite_cholesky(factor @ factor.T) for factor in turned])
+            lows = [semidefinite_cholesky(factor @ factor.T) for factor in turned]
+            theta = theta_of(lows, sizes)
             rows.append([*theta, value])
         names = ["theta"] if self.theta.size == 1 else [f"theta{i + 1}" for i in range(len(theta))]
         steps = pd.DataFrame(rows, columns=[*names, "criterion"])
@@ -498,12 +503,11 @@ class MixedModel(FixedEffects):
                 f"length {self.theta.size}."
             )
         lows = []
-        for factor, turn in zip(
-            factors(theta, [t.size for t in self.random]), self.fit.problem.turns, strict=True
-        ):
+        sizes = self.fit.problem.sizes
+        for factor, turn in zip(factors(theta, sizes), self.fit.problem.turns, strict=True):
             turned = np.linalg.solve(turn, factor)
             lows.append(semidefinite_cholesky(turned @ turned.T))
-        return theta_of(lows)
+        return theta_of(lows, sizes)
 
     # -- new data, new responses ---------------------------------------------------------------
 
@@ -775,6 +779,8 @@ _REML = "write reml=True for REML, or reml=False for ML"
         "method": _REML,
         "REML": _REML,
         **dict.fromkeys(("random", "groups", "group", "re_formula", "vc_formula"), _ELSEWHERE),
+        "covariance": "more bars leave fewer parameters: (x|g), (x||g) for independent effects, "
+        "(x|||g) for one variance as well",
         "weights": "rows cannot be weighted; unequal variances are variance=UnequalVariances('g')",
         "family": "only normal responses are fitted",
         "subset": "choose the rows of the data first, as in data[data['x'] > 0]",
@@ -797,7 +803,8 @@ def lmer(
     formula : str
         lme4's syntax: ``"y ~ a*b + (1|g)"``. Random intercepts ``(1|g)``, slopes ``(x|g)``,
         independent intercept and slope ``(x||g)``, nested ``(1|a/b)``, interactions as groups
-        ``(1|a:b)``; several terms are added with ``+``.
+        ``(1|a:b)``; several terms are added with ``+``. And one more bar, ``(0+f|||g)``: effects
+        that are independent and share one variance, G = tau^2 I (nlme's ``pdIdent``).
     data : DataFrame
         Text, categories and booleans are factors, numbers covariates unless wrapped in ``C()``.
         The first level (of a categorical, else in sorted order) is the reference. Rows with
@@ -860,15 +867,18 @@ def lmer(
     check_groups(random, len(y))
     for note in notes:
         warn(note)
-    notes = [*frame.notes, *notes, *slope_notes(random)]
+    notes = [*frame.notes, *notes, *slope_notes(random), *unit_notes(random)]
     problem = Problem(
         design.X[:, kept] if len(kept) < design.X.shape[1] else design.X,
         y,
         [term.codes for term in random],
         [term.basis for term in random],
         [term.groups for term in random],
+        [term.tied for term in random],
     )
     check_confounded(problem, random)
+    if any(problem.tied):
+        check_told_apart(problem, random)
     return MixedModel(parsed, frame, design, random, problem.fit(reml), kept, ddf, notes)
 
 

@@ -33,16 +33,44 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Parameter:
-    """One variance parameter: entry (a, b) of the k x k covariance of a term, a <= b."""
+    """One variance parameter: entry (a, b) of the k x k covariance of a term, a <= b.
+
+    If the term is tied: the one variance of all its effects, E_r = I (and a = b = 0).
+    """
 
     term: int
     a: int
     b: int
+    tied: bool = False
+
+
+class Tied(int):
+    """The number k of effects of a term that are independent and share one variance."""
 
 
 def parameters(sizes: Sequence[int]) -> list[Parameter]:
     """List the variance parameters of all terms, column by column of each lower triangle."""
-    return [Parameter(t, a, b) for t, k in enumerate(sizes) for a in range(k) for b in range(a, k)]
+    out: list[Parameter] = []
+    for t, k in enumerate(sizes):
+        if isinstance(k, Tied):
+            out.append(Parameter(t, 0, 0, True))
+        else:
+            out += [Parameter(t, a, b) for a in range(k) for b in range(a, k)]
+    return out
+
+
+def term_sizes(bases: Sequence[Array], tied: Sequence[bool]) -> list[int]:
+    """Return the number of effects of each term."""
+    flags = [*tied, *[False] * (len(bases) - len(tied))]
+    return [
+        Tied(basis.shape[1]) if one else basis.shape[1]
+        for basis, one in zip(bases, flags, strict=True)
+    ]
+
+
+def entries(k: int) -> int:
+    """Return the number of variance parameters of a term with k effects."""
+    return 1 if isinstance(k, Tied) else k * (k + 1) // 2
 
 
 @dataclass(frozen=True)
@@ -83,13 +111,16 @@ class Moments:
         The columns that the random effects of each term multiply.
     groups : list of int
         The number of groups of each term.
+    tied : sequence of bool, optional
+        Whether the effects of each term are independent and share one variance.
     """
 
     def __init__(
-        self, K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int]
-    ) -> None:
+        self, K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int],
+        tied: Sequence[bool] = (),
+    ) -> None:  # fmt: skip
         self.n, self.w = K.shape
-        self.sizes = [basis.shape[1] for basis in bases]
+        self.sizes = term_sizes(bases, tied)
         self.groups = list(groups)
         self.parameters = parameters(self.sizes)
         self.inside, self.border, component = plan(codes, self.sizes, self.groups, self.w)
@@ -198,7 +229,8 @@ class Moments:
             first = offsets[where] + np.arange(shape[where]) * self.sizes[r.term]
             swap, mask = np.arange(q), np.zeros(q)
             swap[first + r.a], swap[first + r.b] = first + r.b, first + r.a
-            mask[first + r.a] = mask[first + r.b] = 1.0
+            for a in range(self.sizes[r.term]) if r.tied else (r.a, r.b):
+                mask[first + a] = 1.0
             swaps.append(swap)
             masks.append(mask)
         return np.array(swaps), np.array(masks)
@@ -337,8 +369,9 @@ class Moments:
         p = self.parameters[r]
         first = self._border_offset[p.term] + np.arange(self.groups[p.term]) * self.sizes[p.term]
         out = np.zeros_like(X)
-        out[first + p.a] = X[first + p.b]
-        out[first + p.b] = X[first + p.a]
+        pairs = [(a, a) for a in range(self.sizes[p.term])] if p.tied else [(p.a, p.b), (p.b, p.a)]
+        for a, b in pairs:
+            out[first + a] = X[first + b]
         return out
 
     # -- random effects ------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mixedteach.fitting.blocks import Moments, Pieces
+from mixedteach.fitting.blocks import Moments, Pieces, Tied, entries
 
 Array = np.ndarray
 
@@ -38,24 +38,37 @@ def factors(theta: Array, sizes: list[int]) -> list[Array]:
     """Return Lambda of each term, k x k lower triangular, from theta."""
     out, start = [], 0
     for k in sizes:
-        factor, length = np.zeros((k, k)), k * (k + 1) // 2
-        factor[_lower(k)] = theta[start : start + length]
+        length = entries(k)
+        if isinstance(k, Tied):
+            factor = theta[start] * np.eye(k)
+        else:
+            factor = np.zeros((k, k))
+            factor[_lower(k)] = theta[start : start + length]
         out.append(factor)
         start += length
     return out
 
 
-def theta_of(lambdas: list[Array]) -> Array:
-    """Return theta, the lower triangles column by column."""
-    return np.concatenate([factor[_lower(len(factor))] for factor in lambdas])
+def theta_of(lambdas: list[Array], sizes: list[int] | None = None) -> Array:
+    """Return theta, the lower triangles column by column; of tied `sizes` one entry."""
+    sizes = [len(factor) for factor in lambdas] if sizes is None else sizes
+    return np.concatenate(
+        [
+            factor[0, :1] if isinstance(k, Tied) else factor[_lower(k)]
+            for factor, k in zip(lambdas, sizes, strict=True)
+        ]
+    )
 
 
 def jacobian(theta: Array, sizes: list[int]) -> tuple[Array, Array]:
     """Return d delta / d theta (R x R) and d2 delta / d theta2 (R x R x R)."""
     R = len(theta)
     J, second, start = np.zeros((R, R)), np.zeros((R, R, R)), 0
-    for factor in factors(theta, sizes):
-        k = len(factor)
+    for k, factor in zip(sizes, factors(theta, sizes), strict=True):
+        if isinstance(k, Tied):
+            J[start, start], second[start, start, start] = 2 * theta[start], 2.0
+            start += 1
+            continue
         pairs = [(a, b) for a in range(k) for b in range(a, k)]  # delta: row a, column b
         entries = [(i, c) for c in range(k) for i in range(c, k)]  # theta: column by column
         for r, (a, b) in enumerate(pairs):

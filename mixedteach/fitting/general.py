@@ -30,7 +30,7 @@ from scipy.linalg import solve_triangular
 
 from mixedteach.errors import FitError
 from mixedteach.fitting import pls
-from mixedteach.fitting.blocks import Pieces, parameters
+from mixedteach.fitting.blocks import Pieces, parameters, term_sizes
 from mixedteach.fitting.criterion import Criterion, State, factors, jacobian, theta_of, traces
 from mixedteach.fitting.lmm import Fit, Problem
 from mixedteach.fitting.optimise import NO_RESIDUAL, Optimum, diagonal
@@ -99,11 +99,11 @@ class Blocks:
 
     def __init__(
         self, K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int],
-        residual: Residual, buckets: list[_Bucket] | None = None,
+        residual: Residual, tied: Sequence[bool] = (), buckets: list[_Bucket] | None = None,
     ) -> None:  # fmt: skip
         self.K, self.codes, self.bases, self.groups = K, codes, bases, list(groups)
         self.n, self.w = K.shape
-        self.sizes = [basis.shape[1] for basis in bases]
+        self.sizes, self.tied = term_sizes(bases, tied), tied
         self.parameters = parameters(self.sizes)
         self.residual = residual
         self.buckets = self._fill() if buckets is None else buckets
@@ -138,7 +138,10 @@ class Blocks:
         for r in self.parameters:
             own = self.codes[r.term][rows]
             z = self.bases[r.term][rows]
-            outer = z[:, :, None, r.a] * z[:, None, :, r.b]
+            if r.tied:
+                outer = z @ np.swapaxes(z, 1, 2)
+            else:
+                outer = z[:, :, None, r.a] * z[:, None, :, r.b]
             if r.a != r.b:
                 outer = outer + np.swapaxes(outer, 1, 2)
             out.append(outer * (own[:, :, None] == own[:, None, :]))
@@ -146,7 +149,9 @@ class Blocks:
 
     def with_response(self, K: Array) -> Blocks:
         """Return the same sets for another [X y]."""
-        return Blocks(K, self.codes, self.bases, self.groups, self.residual, self.buckets)
+        return Blocks(
+            K, self.codes, self.bases, self.groups, self.residual, self.tied, self.buckets
+        )
 
     def _delta(self, D: Sequence[Array]) -> list[float]:
         return [float(D[r.term][r.a, r.b]) for r in self.parameters]
@@ -482,7 +487,7 @@ def _positive(x: Array, criterion: GeneralCriterion) -> Array:
     for factor in lambdas:
         factor *= np.where(np.diag(factor) < 0, -1.0, 1.0)
     if lambdas:
-        x[:nt] = theta_of(lambdas)
+        x[:nt] = theta_of(lambdas, criterion.moments.sizes)
     even = criterion.moments.residual.even
     x[nt:] = np.where(even, np.abs(x[nt:]), x[nt:])
     return x
@@ -519,15 +524,17 @@ class GeneralProblem(Problem):
 
     def __init__(
         self, X: Array, y: Array, codes: Sequence[Array], bases: Sequence[Array],
-        groups: Sequence[int], residual: Residual,
+        groups: Sequence[int], residual: Residual, tied: Sequence[bool] = (),
     ) -> None:  # fmt: skip
         self.residual_covariance = residual
         self.blocks: Blocks | None = None
-        super().__init__(X, y, codes, bases, groups)
+        super().__init__(X, y, codes, bases, groups, tied)
 
     def _moments(self, K: Array) -> Blocks:
         if self.blocks is None:
-            self.blocks = Blocks(K, self.codes, self.turned, self.groups, self.residual_covariance)
+            self.blocks = Blocks(
+                K, self.codes, self.turned, self.groups, self.residual_covariance, self.tied
+            )
         else:
             self.blocks = self.blocks.with_response(K)
         return self.blocks
@@ -540,6 +547,10 @@ class GeneralProblem(Problem):
         other._set_response(self.y)
         return other
 
+    def _plain(self) -> Problem:
+        """Return the problem with independent residuals of one variance."""
+        return Problem(self.X, self.y, self.codes, self.bases, self.groups, self.tied)
+
     def criterion(self, reml: bool) -> GeneralCriterion:
         """Return the deviance as a function of x = (theta, eta)."""
         constant = 2 * float(np.log(np.abs(np.diag(self.R))).sum()) if reml else 0.0
@@ -550,10 +561,10 @@ class GeneralProblem(Problem):
         theta = np.empty(0)
         if self.groups:
             try:
-                plain = Problem(self.X, self.y, self.codes, self.bases, self.groups).fit(reml)
+                plain = self._plain().fit(reml)
                 theta = plain.state.theta.copy()
             except FitError:
-                theta = theta_of([np.eye(k) for k in self.moments.sizes])
+                theta = theta_of([np.eye(k) for k in self.sizes], self.sizes)
             on = diagonal(self.moments.sizes)
             theta = np.where(on, np.clip(theta, 0.2, 20.0), np.clip(theta, -20.0, 20.0))
         out = []
@@ -580,7 +591,7 @@ class GeneralProblem(Problem):
 
         own = self.residual_covariance
         if self.groups:
-            mean = Problem(self.X, self.y, self.codes, self.bases, self.groups).fit(reml).fitted
+            mean = self._plain().fit(reml).fitted
         else:
             mean = self.y - self.residual
         centre: float | None = None

@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 
 from mixedteach.errors import FitError
-from mixedteach.fitting.blocks import Moments
-from mixedteach.fitting.criterion import Criterion, State, jacobian, traces
+from mixedteach.fitting.blocks import Moments, Tied, term_sizes
+from mixedteach.fitting.criterion import Criterion, State, jacobian, theta_of, traces
 from mixedteach.fitting.optimise import Optimum, diagonal, minimise
 
 Array = np.ndarray
@@ -37,18 +37,24 @@ class Problem:
         The columns that vary by group.
     groups : list of int
         Number of groups of each term.
+    tied : sequence of bool, optional
+        Whether the effects of each term are independent and share one variance (nlme's pdIdent).
     """
 
     def __init__(
         self, X: Array, y: Array, codes: Sequence[Array], bases: Sequence[Array],
-        groups: Sequence[int],
+        groups: Sequence[int], tied: Sequence[bool] = (),
     ) -> None:  # fmt: skip
         self.X, self.y, self.codes, self.bases, self.groups = X, y, codes, bases, list(groups)
+        self.sizes = term_sizes(bases, tied)
         self.n, self.p = X.shape
         scale = np.sqrt(np.einsum("ij,ij->j", X, X)) if self.p else np.ones(0)
         self.Q, R = np.linalg.qr(X / scale)
         self.R = R * scale
-        self.turns = [_orthogonal(basis) for basis in bases]
+        self.turns = [
+            _scaled(basis) if isinstance(k, Tied) else _orthogonal(basis)
+            for basis, k in zip(bases, self.sizes, strict=True)
+        ]
         self.turned = [basis @ turn for basis, turn in zip(bases, self.turns, strict=True)]
         self._set_response(y)
 
@@ -63,7 +69,12 @@ class Problem:
         self.moments = self._moments(K)
 
     def _moments(self, K: Array) -> Moments:
-        return Moments(K, self.codes, self.turned, self.groups)
+        return Moments(K, self.codes, self.turned, self.groups, self.tied)
+
+    @property
+    def tied(self) -> list[bool]:
+        """Whether the effects of each term share one variance."""
+        return [isinstance(k, Tied) for k in self.sizes]
 
     def criterion(self, reml: bool) -> Criterion:
         """Return the deviance as a function of theta (in the orthogonal bases)."""
@@ -105,6 +116,13 @@ def _orthogonal(basis: Array) -> Array:
     R = np.linalg.qr(basis / scale, mode="r") * scale / np.sqrt(n)
     R *= np.sign(np.where(np.diag(R) == 0, 1.0, np.diag(R)))[:, None]
     return np.linalg.inv(R)
+
+
+def _scaled(basis: Array) -> Array:
+    """Return a multiple of I: tied effects keep their columns, the only bases that leave D = I."""
+    k = basis.shape[1]
+    size = float(np.sqrt(np.mean(basis**2)))
+    return np.eye(k) / (size if size > 0 else 1.0)
 
 
 @dataclass
@@ -177,9 +195,11 @@ class Fit:
 
     @cached_property
     def theta(self) -> Array:
-        """Theta in the bases as given: lower triangles of the relative Cholesky factors."""
-        lows = [semidefinite_cholesky(D) for D in self.relative]
-        return np.concatenate([low.T[np.triu_indices(len(low))] for low in lows])
+        """Theta in the bases as given: lower triangles of the relative Cholesky factors.
+
+        A term whose effects are tied has one entry, sd / sigma.
+        """
+        return theta_of([semidefinite_cholesky(D) for D in self.relative], self.problem.sizes)
 
     @cached_property
     def _effects(self) -> tuple[list[Array], list[Array]]:

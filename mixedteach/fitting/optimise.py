@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixedteach.errors import FitError
+from mixedteach.fitting.blocks import Tied
 from mixedteach.fitting.criterion import Criterion, State, factors, theta_of, traces
 
 Array = np.ndarray
@@ -56,7 +57,12 @@ class Optimum:
 
 def diagonal(sizes: list[int]) -> Array:
     """Say which entries of theta lie on the diagonal of a Lambda."""
-    return np.concatenate([[i == c for c in range(k) for i in range(c, k)] for k in sizes])
+    return np.concatenate(
+        [
+            [True] if isinstance(k, Tied) else [i == c for c in range(k) for i in range(c, k)]
+            for k in sizes
+        ]
+    )
 
 
 def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
@@ -106,7 +112,7 @@ def _eigenvalues(H: Array) -> Array:
 
 
 def _lambda_start(sizes: list[int], value: float) -> Array:
-    return theta_of([value * np.eye(k) for k in sizes])
+    return theta_of([value * np.eye(k) for k in sizes], sizes)
 
 
 def _other_sides(criterion: Criterion, best: State, on_diagonal: Array) -> list[Array]:
@@ -150,14 +156,17 @@ def mivque(criterion: Criterion) -> Array:
     lambdas, start = [], 1
     for k in sizes:
         D = np.zeros((k, k))
-        for a in range(k):
-            for b in range(a, k):
-                D[a, b] = D[b, a] = gamma[start] / sigma2
-                start += 1
+        if isinstance(k, Tied):
+            D, start = gamma[start] / sigma2 * np.eye(k), start + 1
+        else:
+            for a in range(k):
+                for b in range(a, k):
+                    D[a, b] = D[b, a] = gamma[start] / sigma2
+                    start += 1
         values, vectors = np.linalg.eigh(D)
         values = np.clip(values, 0.01, 1e6)
         lambdas.append(np.linalg.cholesky((vectors * values) @ vectors.T))
-    return theta_of(lambdas)
+    return theta_of(lambdas, sizes)
 
 
 def descend(
@@ -270,4 +279,4 @@ def _positive(theta: Array, sizes: list[int]) -> Array:
     lambdas = factors(theta, sizes)
     for factor in lambdas:
         factor *= np.where(np.diag(factor) < 0, -1.0, 1.0)
-    return theta_of(lambdas)
+    return theta_of(lambdas, sizes)

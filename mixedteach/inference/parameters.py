@@ -18,7 +18,7 @@ def variance_labels(random: list[RandomTerm]) -> list[str]:
     """Return the names of all standard deviations and correlations, the residual last."""
     labels = []
     for term in random:
-        labels += [f"sd({name} | {term.label})" for name in term.effects]
+        labels += sd_labels(term)
         labels += [
             f"corr({term.effects[a]}, {term.effects[b]} | {term.label})"
             for a, b in effect_pairs(term)
@@ -26,8 +26,16 @@ def variance_labels(random: list[RandomTerm]) -> list[str]:
     return [*labels, "sd(Residual)"]
 
 
+def sd_labels(term: RandomTerm) -> list[str]:
+    """Return the names of a term's standard deviations: one for all effects if they are tied."""
+    names = [", ".join(term.effects)] if term.tied else term.effects
+    return [f"sd({name} | {term.label})" for name in names]
+
+
 def effect_pairs(term: RandomTerm) -> list[tuple[int, int]]:
-    """Return the pairs of effects of a term that have a correlation."""
+    """Return the pairs of effects of a term that have a correlation (none, if they are tied)."""
+    if term.tied:
+        return []
     return [(a, b) for a in range(term.size) for b in range(a + 1, term.size)]
 
 
@@ -50,7 +58,7 @@ def variance_arrays(
         # so that rounding does not pass for a variance
         unit = sigma2[:, None] * (turn**2).sum(axis=1)
         sd = np.where(variance > 1e-14 * unit, np.sqrt(np.maximum(variance, 0.0)), 0.0)
-        columns += list(sd.T)
+        columns += [sd[:, 0]] if term.tied else list(sd.T)
         for a, b in effect_pairs(term):
             both = sd[:, a] * sd[:, b]
             safe = np.where(both > 0, both, 1.0)

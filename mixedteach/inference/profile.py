@@ -41,11 +41,16 @@ from mixedteach.errors import (
     check_level,
     listed,
 )
-from mixedteach.fitting.blocks import Pieces
+from mixedteach.fitting.blocks import Pieces, Tied, entries
 from mixedteach.fitting.criterion import factors, jacobian, theta_of, traces
 from mixedteach.fitting.lmm import Fit, semidefinite_cholesky
 from mixedteach.fitting.optimise import diagonal
-from mixedteach.inference.parameters import effect_pairs, variance_estimates, variance_labels
+from mixedteach.inference.parameters import (
+    effect_pairs,
+    sd_labels,
+    variance_estimates,
+    variance_labels,
+)
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
@@ -88,6 +93,7 @@ class _Deviance:
     """
 
     def __init__(self, fit: Fit, term: int = 0, order: list[int] | None = None) -> None:
+        self.unit = fit.problem.turns[term] if fit.problem.turns else np.eye(1)
         self.moments = fit.problem.moments
         self.sigma2 = fit.sigma2
         self.floor = min(0.05, max(1.0, np.abs(fit.state.theta).max()) / 300)
@@ -99,7 +105,9 @@ class _Deviance:
             self.unit, W = (R * sign[:, None]).T, W * sign
             self.W[term] = W
             lambdas[term] = semidefinite_cholesky(W.T @ lambdas[term] @ lambdas[term].T @ W)
-        self.best = np.append(0.5 * math.log1p(-(self.floor**2)), theta_of(lambdas))
+        self.best = np.append(
+            0.5 * math.log1p(-(self.floor**2)), theta_of(lambdas, self.moments.sizes)
+        )
         self.mix = self._mix()
 
     def _mix(self) -> Array:
@@ -320,7 +328,8 @@ def _profile_sigma(fit: Fit, cutoff: float) -> tuple[_Profile, Callable[[float],
 def _profile_sd(fit: Fit, term: int, a: int, estimate: float, cutoff: float) -> _Profile:
     """Return the profile of one standard deviation."""
     k, entry = fit.problem.moments.sizes[term], _first_entry(fit, term)
-    deviance = _Deviance(fit, term, [a, *(i for i in range(k) if i != a)])
+    order = [a, *(i for i in range(k) if i != a)]
+    deviance = _Deviance(fit, term, None if isinstance(k, Tied) else order)
     unit = float(deviance.unit[0, 0]) * math.sqrt(fit.sigma2)
     free = np.delete(np.arange(len(deviance.best)), entry)
     B = np.eye(len(deviance.best))[:, free]
@@ -386,7 +395,7 @@ def _profile_beta(fit: Fit, j: int, cutoff: float) -> _Profile:
 
 def _first_entry(fit: Fit, term: int) -> int:
     """Return the place of L[0, 0] of a term in z."""
-    return 1 + sum(k * (k + 1) // 2 for k in fit.problem.moments.sizes[:term])
+    return 1 + sum(entries(k) for k in fit.problem.moments.sizes[:term])
 
 
 # -- the tables ------------------------------------------------------------------------------------
@@ -441,7 +450,7 @@ def profile(model: MixedModel, level: float = 0.95) -> Table:
     notes: list[str] = []
 
     for number, term in enumerate(model.random):
-        sds = [f"sd({name} | {term.label})" for name in term.effects]
+        sds = sd_labels(term)
         without = []  # the drop of the deviance when a standard deviation is set to zero
         for a, label in enumerate(sds):
             one = _profile_sd(fit, number, a, estimates[label], cutoff)

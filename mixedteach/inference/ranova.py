@@ -38,14 +38,16 @@ def reductions(random: list[RandomTerm]) -> list[Reduction]:
     A random intercept goes as a whole; from a term with several effects each is taken out in
     turn, the intercept staying: ``(x|g)`` becomes ``(1|g)``, and so does ``(0 + f|g)`` with a
     factor f, which holds it. A slope alone, ``(0 + x|g)``, goes as a whole. (lmerTest turns it
-    into ``(1|g)``, which is not nested in it.)
+    into ``(1|g)``, which is not nested in it.) So do effects that share one variance, ``(x|||g)``:
+    one of them cannot be zero without the others.
     """
     out = []
     for number, term in enumerate(random):
         names = list(term.design.terms)
         columns = term.design.columns
-        if not names:
+        if not names or term.tied:
             out.append(Reduction(term.text, number, None))
+            continue
         for name in names:
             if any(term.design.contains(other, name) for other in names):
                 continue
@@ -101,7 +103,7 @@ def _without(model: MixedModel, problem: Problem, reduction: Reduction) -> tuple
         return linear_loglik(problem.X, problem.y, model.reml), 0
     reduced = Problem(
         problem.X, problem.y, [problem.codes[i] for i in kept], bases,
-        [problem.groups[i] for i in kept],
+        [problem.groups[i] for i in kept], [problem.tied[i] for i in kept],
     )  # fmt: skip
     fit: Fit = reduced.fit(model.reml)
     return fit.loglik, len(fit.state.theta)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import special
 
 from mixedteach.errors import InferenceError, did_you_mean, listed, one_of, shown
+from mixedteach.fitting.blocks import entries
 from mixedteach.fitting.lmm import Problem
 from mixedteach.inference import adjust as adjustment
 from mixedteach.inference.anova import TYPES, contrasts
@@ -308,8 +309,8 @@ def _reduced(base: MixedModel, reduction: Reduction) -> tuple[Callable[[Array], 
         return lambda y: linear_loglik(full.X, y, reml), 0
     bases = [reduction.basis if i == reduction.term else full.bases[i] for i in kept]
     codes, groups = [full.codes[i] for i in kept], [full.groups[i] for i in kept]
-    problem = Problem(full.X, full.y, codes, bases, groups)
-    count = sum(k.shape[1] * (k.shape[1] + 1) // 2 for k in bases)
+    problem = Problem(full.X, full.y, codes, bases, groups, [full.tied[i] for i in kept])
+    count = sum(entries(k) for k in problem.sizes)
     return lambda y: problem.refit(y, reml).loglik, count
 
 
