@@ -254,6 +254,10 @@ def _take_out_bars(right: str, text: str) -> tuple[str, list[str]]:
                 f"'|' stands outside parentheses in the formula '{text}': write the random effect "
                 f"as ({' '.join(piece.split())})."
             )
+        elif call := re.fullmatch(r"(us|diag|homdiag)\s*\((.*)\)", piece):
+            bars = {"us": "|", "diag": "||", "homdiag": "|||"}[call[1]]
+            inside = re.sub(r"\|+", bars, call[2])
+            raise FormulaError(f"'{piece}' is the syntax of glmmTMB: write ({inside}).")
         elif "|" in unquoted(piece):
             raise FormulaError(
                 f"The random effect in '{piece}' must stand on its own: write it in parentheses "
@@ -406,13 +410,6 @@ def _check_call(component: Any, whole: str) -> None:
             "response instead."
         )
     inner = component.name[len(callee) + 1 : -1]
-    if callee in ("diag", "homdiag", "us") and "|" in inner:
-        bars = {"us": "|", "diag": "||", "homdiag": "|||"}[callee]
-        inside = re.sub(r"\|+", bars, inner)
-        raise FormulaError(
-            f"'{component.name}' in the formula '{whole}' is the syntax of glmmTMB: write "
-            f"({inside})."
-        )
     if callee == "Error":
         raise FormulaError(
             f"'{component.name}' in the formula '{whole}' is the syntax of R's aov: write the "
@@ -426,7 +423,13 @@ def _check_call(component: Any, whole: str) -> None:
 
 def _bars(inside: str, whole: str) -> list[Bar]:
     """Expand one bar: ``/`` into its levels, ``||`` into independent terms."""
-    sign = next(bars for bars in ("|||", "||", "|") if bars in unquoted(inside))
+    sign = next(bars for bars in ("||||", "|||", "||", "|") if bars in unquoted(inside))
+    if len(sign) > 3:
+        raise FormulaError(
+            f"The random effect '({inside})' in the formula '{whole}' has more than three bars: "
+            "write (x|g) for effects that may be correlated, (x||g) for independent ones, (x|||g) "
+            "for independent ones that share one variance."
+        )
     pieces = split_outside(inside, sign)
     if len(pieces) != 2 or not pieces[0].strip() or not pieces[1].strip():
         raise FormulaError(

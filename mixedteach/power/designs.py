@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.errors import InferenceError, a_kind, did_you_mean, shown
-from mixedteach.inference.parameters import variance_labels
+from mixedteach.inference.parameters import sd_labels, variance_labels
 from mixedteach.power.planned import PlannedModel, finite
 
 Array = np.ndarray
@@ -165,6 +165,9 @@ def _with_sd(
     if name == "sd(Residual)":
         return out, value
     for term, cov in zip(plan.random, out, strict=True):
+        if term.tied and [name] == sd_labels(term):
+            cov[:] = value**2 * np.eye(term.size)
+            continue
         for a, effect in enumerate(term.effects):
             if name == f"sd({effect} | {term.label})":
                 before = np.sqrt(cov[a, a])

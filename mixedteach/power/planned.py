@@ -261,7 +261,8 @@ def planned(
         response. Those that are not named are zero.
     sd : dict
         Grouping factor -> standard deviation of its random effect (a list in the order of the
-        effects where there are several, as in ``(x|g)``), and ``'Residual'`` -> the residual one.
+        effects where there are several, as in ``(x|g)``; one number for ``(x|||g)``), and
+        ``'Residual'`` -> the residual one.
     corr : dict, optional
         Grouping factor -> correlation of its two effects (a matrix where there are more); zero if
         it is not named.
@@ -379,7 +380,7 @@ def _variances(random: Sequence[RandomTerm], sd: Any, corr: Any) -> tuple[list[A
         )
     values = {}
     for label in labels:
-        effects = [effect for term in random if term.label == label for effect in term.effects]
+        effects = [effect for t in random if t.label == label for effect in _sd_names(t)]
         given = [sd[label]] if isinstance(sd[label], Real) else list(np.ravel(sd[label]).tolist())
         if len(given) != len(effects):
             raise FitError(
@@ -393,16 +394,27 @@ def _variances(random: Sequence[RandomTerm], sd: Any, corr: Any) -> tuple[list[A
         raise FitError(f"sd= of '{RESIDUAL}' is 0, but must be larger than that.")
     out = []
     for term in random:
-        own = np.array([values[term.label].pop(0) for _ in term.effects])
+        own = np.array([values[term.label].pop(0) for _ in _sd_names(term)])
+        own = np.broadcast_to(own, term.size)
         C = _correlations(term, corr.get(term.label))
         out.append(own[:, None] * C * own)
     return out, sigma
+
+
+def _sd_names(term: RandomTerm) -> list[str]:
+    """Return the effects that have a standard deviation of their own: one if they are tied."""
+    return [" and ".join(term.effects)] if term.tied else term.effects
 
 
 def _correlations(term: RandomTerm, given: Any) -> Array:
     k = term.size
     if given is None:
         return np.eye(k)
+    if term.tied:
+        raise FitError(
+            f"corr= has '{term.label}', but the effects of {term.text} are independent: leave it "
+            "out."
+        )
     C = np.eye(k)
     if k == 2 and isinstance(given, Real):
         C[0, 1] = C[1, 0] = given
