@@ -463,7 +463,9 @@ def _bars(inside: str, whole: str) -> list[Bar]:
     return [
         Bar(
             f"({_effects_text(share)} {sign if tied else '|'} {':'.join(group)})",
-            share, group, tied,
+            share,
+            group,
+            tied,
         )
         for group in sorted(groups.terms, key=len)
         for share in shares
