@@ -56,7 +56,7 @@ from mixedteach.table import Summary, Table
 
 Array = np.ndarray
 
-_GLS_DDF = ("satterthwaite", "kenward-roger", "residual", "none")
+GLS_DDF = ("satterthwaite", "kenward-roger", "residual", "none")
 
 
 class GeneralModel(MixedModel):
@@ -87,7 +87,7 @@ class GeneralModel(MixedModel):
         super().__init__(formula, frame, design, random, fit, kept, default_ddf, notes)
         self.scale = fit.sigma2 * float(np.exp(2 * fit.residual.log_shift(fit.eta)))
         if not random:
-            self.ddf_offered = _GLS_DDF
+            self.ddf_offered = GLS_DDF
         correlation = fit.residual.correlation
         if correlation is not None and fit.optimum.zero[fit.criterion.nt :].any():
             self.notes.append(
@@ -431,13 +431,9 @@ def fit_general(
     parsed: Formula, data: pd.DataFrame, correlation: Any, variance: Any, reml: bool, ddf: str
 ) -> GeneralModel:
     """Check the data against the model and fit it."""
-    ddf_name(ddf, DDF_OFFERED if parsed.bars else _GLS_DDF)
+    ddf_name(ddf, DDF_OFFERED if parsed.bars else GLS_DDF)
     reml = check_reml(reml)
-    structures = [
-        _check_structure(value, kind)
-        for value, kind in ((correlation, "correlation"), (variance, "variance"))
-        if value is not None
-    ]
+    structures = check_structures(correlation, variance)
     frame = ModelFrame(parsed, data, structures)
     y = frame.response(parsed)
     design = FixedDesign(parsed.fixed, frame.data)
@@ -462,6 +458,15 @@ def fit_general(
     check_confounded(problem, random)
     _check_identified(problem, random)
     return GeneralModel(parsed, frame, design, random, problem.fit(reml), kept, ddf, notes)
+
+
+def check_structures(correlation: Any, variance: Any) -> list[Structure]:
+    """Return the structures that are given, after checking that they are some."""
+    return [
+        _check_structure(value, kind)
+        for value, kind in ((correlation, "correlation"), (variance, "variance"))
+        if value is not None
+    ]
 
 
 def _check_structure(value: Any, kind: str) -> Structure:

@@ -102,7 +102,7 @@ def test_one_way_random_effects_as_r(groups, expected):
 def test_the_likelihood_ratio_is_that_function_of_the_mean_squares(model, reml):
     plan = model(8, reml=reml)
     ready = Experiment(recipe(plan))
-    blocks = exact.blocks_of(ready.base, plan.covariances[0], plan.sigma)
+    blocks = exact.blocks_of(ready.base, plan)
     group = ready.base.random[0].codes
     inside, zeros = 0, 0
     for y in plan.simulate(40, seed=1).to_numpy().T:

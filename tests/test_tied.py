@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.linalg import block_diag
+from test_fitting import DenseKenwardRoger
 
 import mixedteach as mt
 from mixedteach.fitting import pls
 from mixedteach.fitting.blocks import Moments
 from mixedteach.fitting.criterion import factors
 from mixedteach.inference.kenward_roger import KenwardRoger
-from test_fitting import DenseKenwardRoger
 
 HERE = Path(__file__).parent / "reference"
 MODELS = json.loads((HERE / "identity.json").read_text(encoding="utf8"))["models"]

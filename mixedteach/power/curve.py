@@ -20,6 +20,7 @@ from mixedteach.errors import (
     one_of,
     shown,
 )
+from mixedteach.fitting.residual.correlation import CAR1
 from mixedteach.model import MixedModel
 from mixedteach.power import exact
 from mixedteach.power.designs import EFFECT, at, grid
@@ -285,16 +286,9 @@ def _plan(m: Any) -> PlannedModel:
     if isinstance(m, PlannedModel):
         return m
     if isinstance(m, MixedModel):
-        from mixedteach.general import GeneralModel
-
-        if isinstance(m, GeneralModel):
-            raise InferenceError(
-                "Power is simulated with independent residuals of one variance, and this model has "
-                "others: draw from it with m.simulate() and fit with m.refit() in a loop."
-            )
         return from_fit(m)
     raise InferenceError(
-        f"Power is of a model fitted by mt.lmer(...) or written down by mt.planned(...), not of "
+        f"Power is of a model fitted by mt.lmer(...) or mt.gls(...), or written down by mt.planned(...), not of "
         f"{a_kind(m)}."
     )
 
@@ -339,8 +333,14 @@ def _scaled(
     covariances = list(plan.covariances)
     for term in {bound.term for bound in ready.bound if bound.term is not None}:
         covariances[term] = factor**2 * covariances[term]
-    plan = replace(plan, covariances=covariances)
-    return replace(written, mean=mean, roots=tuple(root(cov) for cov in covariances)), plan
+    residuals = plan.residuals
+    for bound in ready.bound:
+        if bound.residual and residuals is not None:
+            residuals = residuals.scaled(bound.residual, factor)
+            residuals.eta(residuals.bind(plan.frame))
+    plan = replace(plan, covariances=covariances, residuals=residuals)
+    roots = tuple(root(cov) for cov in covariances)
+    return replace(written, mean=mean, roots=roots, residuals=residuals), plan
 
 
 Rows = list[tuple[float, float, float, int, int, int]]
@@ -354,12 +354,12 @@ def _formulas(
     chance = 0.0
     for case in cases:
         ready = case.ready
-        blocks = exact.blocks_of(ready.base, case.plan.covariances[0], case.plan.sigma)
+        blocks = exact.blocks_of(ready.base, case.plan)
         for question, bound in zip(questions, ready.bound, strict=True):
             value = None
             if blocks is not None:
                 value = exact.power(
-                    question, bound, blocks, ready.base, case.recipe.mean, case.plan.sigma, alpha
+                    question, bound, blocks, ready.base, case.recipe.mean, alpha
                 )
                 if value is not None and bound.term is None:
                     chance = max(chance, blocks.chance_of_zero)
@@ -368,13 +368,14 @@ def _formulas(
                     return None
                 raise InferenceError(
                     f"There is no formula for the power of '{question.name}' here, only for "
-                    "balanced blocks, y ~ f + (1|g): write method='simulation'."
+                    "balanced blocks, y ~ f + (1|g) or CompoundSymmetry: write "
+                    "method='simulation'."
                 )
             rows.append((value, value, value, 0, 0, 0))
     if method == "auto" and chance > exact.RARE:
         return None
     fixed = any(question.kind != "random" for question in questions)
-    if not fixed:
+    if not fixed or cases[0].plan.residuals is not None:
         return rows, []
     size = f"at most {chance:.1g}" if chance >= 1e-4 else "below 0.0001"
     return rows, [
@@ -429,7 +430,14 @@ def _notes(plan: PlannedModel, questions: list[Question], along: Any, alpha: flo
             "p from chi-squared, as in ranova(): for a single variance about twice too large, so "
             f"alpha={2 * alpha:g} would be nearer to {100 * alpha:g}% false alarms."
         )
-    fixed = any(question.kind != "random" for question in questions)
+    correlation = None if plan.residuals is None else plan.residuals.correlation
+    tested = [q.name for q in questions if q.kind == "residual"]
+    if isinstance(correlation, CAR1) and {"phi", "correlation"} & set(tested):
+        notes.append(
+            "phi of CAR1 cannot be negative, so p of its test is about twice too large: "
+            f"alpha={2 * alpha:g} would be nearer to {100 * alpha:g}% false alarms."
+        )
+    fixed = any(question.kind not in ("random", "residual") for question in questions)
     said = {EFFECT, *plan.params.index} & set(along or ())
     if plan.from_fit and fixed and not said:
         notes.append(

@@ -48,6 +48,7 @@ def grid(plan: PlannedModel, along: Any) -> list[dict[str, Any]]:
 def at(plan: PlannedModel, settings: Mapping[str, Any]) -> PlannedModel:
     """Return the plan of one experiment; the size of the tested effect is seen to elsewhere."""
     frame, params, covariances, sigma = plan.frame, plan.params, plan.covariances, plan.sigma
+    residuals = plan.residuals
     for name, value in settings.items():
         kind = _kind(plan, name)
         if kind == "groups":
@@ -57,9 +58,15 @@ def at(plan: PlannedModel, settings: Mapping[str, Any]) -> PlannedModel:
             params[name] = value
         elif kind == "sd":
             covariances, sigma = _with_sd(plan, covariances, sigma, name, value)
+        elif kind == "residual" and residuals is not None:
+            residuals = residuals.with_value(name, value)
     if (r := settings.get(READINGS)) and _kind(plan, READINGS) == READINGS:
         frame = frame.iloc[np.repeat(np.arange(len(frame)), r)].reset_index(drop=True)
-    return replace(plan, frame=frame, params=params, covariances=covariances, sigma=sigma)
+    if residuals is not None:
+        residuals.eta(residuals.bind(frame))  # values that this table does not allow are refused
+    return replace(
+        plan, frame=frame, params=params, covariances=covariances, sigma=sigma, residuals=residuals
+    )
 
 
 def _kind(plan: PlannedModel, name: Any) -> str:
@@ -75,6 +82,17 @@ def _kind(plan: PlannedModel, name: Any) -> str:
         return "coefficient"
     if name in variance_labels(plan.random) and str(name).startswith("sd("):
         return "sd"
+    own = plan.residuals
+    if own is not None and name in own.values:
+        return "residual"
+    if own is not None and name == "sigma":
+        return "sd"
+    if own is not None and own.time is not None and name in (READINGS, own.time):
+        raise InferenceError(
+            f"along= has '{name}', but {own.correlation} has each {own.time} once in a group: "
+            f"change the number of groups, or plan a table with other values of {own.time}, as "
+            "mt.crossed() makes it."
+        )
     if name in (READINGS, EFFECT):
         return str(name)
     whole = next((t for t in plan.random if t.label == name and len(t.bar.group) > 1), None)
@@ -85,9 +103,11 @@ def _kind(plan: PlannedModel, name: Any) -> str:
         )
     sds = [label for label in variance_labels(plan.random) if label.startswith("sd(")]
     known = [*_groupings(plan), READINGS, EFFECT, *plan.params.index, *sds]
+    known += [] if own is None else list(own.values)
+    more = "" if own is None else ", residual parameter"
     raise InferenceError(
-        f"along= has {shown(name)}, which is no grouping factor, coefficient or standard deviation "
-        f"of the model, nor '{READINGS}' or '{EFFECT}'." + did_you_mean(name, known)
+        f"along= has {shown(name)}, which is no grouping factor, coefficient{more} or standard "
+        f"deviation of the model, nor '{READINGS}' or '{EFFECT}'." + did_you_mean(name, known)
     )
 
 
@@ -105,20 +125,24 @@ def _value(name: str, kind: str, value: Any) -> Any:
         return int(value)
     least = 0 if kind == "sd" else -np.inf
     number = finite(value, f"along= of '{name}'", least, InferenceError)
-    if name == "sd(Residual)" and number == 0:
+    if name in ("sd(Residual)", "sigma") and number == 0:
         raise InferenceError(f"along= of '{name}' is 0, but must be larger than that.")
     return number
 
 
 def _groupings(plan: PlannedModel) -> list[str]:
-    """Return the columns that make up the grouping factors."""
-    return list(dict.fromkeys(name for term in plan.random for name in term.bar.group))
+    """Return the columns that make up the grouping factors, those of correlations included."""
+    names = [name for term in plan.random for name in term.bar.group]
+    names += [] if plan.residuals is None else plan.residuals.groups
+    return list(dict.fromkeys(names))
 
 
 def _in_effects(plan: PlannedModel) -> list[str]:
-    """Return the columns that fixed effects and random slopes use."""
+    """Return the columns that say what a row is like: in fixed effects, slopes, residuals."""
     parts = [plan.formula.fixed, *(bar.effects for bar in plan.formula.bars)]
-    return list(dict.fromkeys(name for part in parts for name in part.variables()))
+    names = [name for part in parts for name in part.variables()]
+    names += [] if plan.residuals is None else plan.residuals.others
+    return list(dict.fromkeys(names))
 
 
 def resized(plan: PlannedModel, frame: pd.DataFrame, column: str, number: int) -> pd.DataFrame:
@@ -162,7 +186,7 @@ def _with_sd(
     plan: PlannedModel, covariances: Sequence[Array], sigma: float, name: str, value: float
 ) -> tuple[list[Array], float]:
     out = [cov.copy() for cov in covariances]
-    if name == "sd(Residual)":
+    if name in ("sd(Residual)", "sigma"):
         return out, value
     for term, cov in zip(plan.random, out, strict=True):
         if term.tied and [name] == sd_labels(term):

@@ -20,6 +20,9 @@ likelihood-ratio statistic is a function of this ratio w alone; under REML, with
     LRT = N' log{[(g-1) w + nu] / N'} - (g-1) log w    for w > 1, else 0,
 
 which rises with w, so that power = P(F_{g-1,nu} > w* / (1 + lambda)), LRT(w*) = chi^2_{1-alpha}.
+Residuals of compound symmetry are the same model with sd_e^2 = sigma^2 (1 - rho), but for one
+thing: rho may be negative, so that the fit never pools, and the F of fixed effects is exact always.
+
 Under ML, with N = g k,
 
     LRT = N log{[(g-1) w + nu] / N} - g log{(g-1) w / g} - (N-g) log{nu / (N-g)}.
@@ -36,7 +39,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from mixedteach.fitting.residual.correlation import CompoundSymmetry
 from mixedteach.model import MixedModel
+from mixedteach.power.planned import PlannedModel
 from mixedteach.power.questions import Bound, Question
 
 Array = np.ndarray
@@ -56,6 +61,12 @@ class Blocks:
     ratio : float
         lambda, k sd_b^2 / sd_e^2.
     reml : bool
+    sigma : float
+        sd_e.
+    codes : ndarray of int
+        The block of each row.
+    pools : bool
+        Whether the fit pools where blocks seem to differ too little (not in compound symmetry).
     """
 
     groups: int
@@ -63,6 +74,9 @@ class Blocks:
     levels: int
     ratio: float
     reml: bool
+    sigma: float
+    codes: Array
+    pools: bool = True
 
     @property
     def within(self) -> int:
@@ -72,6 +86,8 @@ class Blocks:
     @property
     def chance_of_zero(self) -> float:
         """Probability that the variance between blocks is estimated as zero."""
+        if not self.pools:
+            return 0.0
         return float(special.fdtr(self.groups - 1, self.within, self.edge / (1 + self.ratio)))
 
     @property
@@ -83,27 +99,37 @@ class Blocks:
         return self.groups * self.within / ((self.groups - 1) * rest)
 
 
-def blocks_of(base: MixedModel, covariance: Array, sigma: float) -> Blocks | None:
+def blocks_of(base: MixedModel, plan: PlannedModel) -> Blocks | None:
     """Recognise balanced blocks; None if the model is another."""
-    terms, random = base.design.terms, base.random
-    if len(random) != 1 or random[0].effects != ["Intercept"] or not base.design.intercept:
+    terms, random, own = base.design.terms, base.random, plan.residuals
+    symmetric = not random and own is not None and own.variance is None and isinstance(
+        own.correlation, CompoundSymmetry)  # fmt: skip
+    if not base.design.intercept or not (symmetric or (len(random) == 1 and own is None)):
         return None
+    if symmetric:
+        group = base.fit.residual.correlation.group
+        codes_of_blocks, groups, rho = group.codes, len(group.levels), own.values["rho"]
+        between, sigma = rho * plan.sigma**2, plan.sigma * float(np.sqrt(1 - rho))
+    elif random[0].effects != ["Intercept"]:
+        return None
+    else:
+        codes_of_blocks, groups = random[0].codes, random[0].groups
+        between, sigma = float(plan.covariances[0][0, 0]), plan.sigma
     if len(terms) > 1 or any(len(base.design.factors(term)) != 1 for term in terms):
         return None
-    term = random[0]
     if any(not base.design.components[name].is_factor for t in terms for name in t):
         return None
     levels, codes = 1, np.zeros(base.nobs, np.intp)
     for (name,) in terms:
         levels = len(base.design.components[name].levels)
         codes = base.design.components[name].fitted.codes
-    cells = np.zeros((term.groups, levels), int)
-    np.add.at(cells, (term.codes, codes), 1)
+    cells = np.zeros((groups, levels), int)
+    np.add.at(cells, (codes_of_blocks, codes), 1)
     size = int(cells.sum(axis=1)[0])
     if np.ptp(cells) or size < 2:
         return None
-    ratio = size * float(covariance[0, 0]) / sigma**2
-    return Blocks(term.groups, size, levels, ratio, base.reml)
+    ratio = size * between / sigma**2
+    return Blocks(groups, size, levels, ratio, base.reml, sigma, codes_of_blocks, not symmetric)
 
 
 def of_effect(blocks: Blocks, L: Array, X: Array, mean: Array, sigma: float, alpha: float) -> float:
@@ -147,21 +173,20 @@ def of_variance(blocks: Blocks, alpha: float) -> float:
 
 
 def power(
-    question: Question, bound: Bound, blocks: Blocks, base: MixedModel, mean: Array, sigma: float,
-    alpha: float,
-) -> float | None:  # fmt: skip
+    question: Question, bound: Bound, blocks: Blocks, base: MixedModel, mean: Array, alpha: float
+) -> float | None:
     """Return the power of a test in balanced blocks, or None if there is no formula for it."""
     if bound.term is not None:
         return of_variance(blocks, alpha)
     name = question.ddf or base.default_ddf
-    if not blocks.reml or not bound.single or name == "none" or bound.L is None:
+    if not blocks.reml or not bound.single or name in ("none", "residual") or bound.L is None:
         return None
     cross = np.linalg.inv(base.X.T @ base.X)
     weights = bound.L @ cross @ base.X.T  # the estimates are these sums of readings
-    sums = np.array([np.bincount(base.random[0].codes, row) for row in weights])
+    sums = np.array([np.bincount(blocks.codes, row) for row in weights])
     if np.abs(sums).max() > 1e-9 * np.abs(weights).max():
         return None  # not within blocks: an intercept, for example
-    return of_effect(blocks, bound.L, base.X, mean, sigma, alpha)
+    return of_effect(blocks, bound.L, base.X, mean, blocks.sigma, alpha)
 
 
 def said(question: Question, bound: Bound) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from numbers import Integral, Real
 from typing import Any
@@ -31,7 +31,11 @@ from mixedteach.fixed_effects import keep_columns
 from mixedteach.formula import Formula, parse, variables_of
 from mixedteach.inference.functions import ddf_name
 from mixedteach.inference.parameters import effect_pairs
-from mixedteach.model import MixedModel
+from mixedteach.fitting.residual.correlation import check_alike
+from mixedteach.fitting.residual.parts import Structure
+from mixedteach.general import GLS_DDF, GeneralModel, check_structures
+from mixedteach.model import DDF_OFFERED, MixedModel
+from mixedteach.power.residuals import Noise, PlannedResiduals, of_fit, written
 from mixedteach.table import Table
 
 Array = np.ndarray
@@ -132,6 +136,8 @@ class PlannedModel:
         Residual standard deviation.
     reml, default_ddf
         How it will be fitted and tested.
+    residuals : PlannedResiduals, optional
+        Their correlations and unequal variances.
     """
 
     formula: Formula
@@ -145,7 +151,7 @@ class PlannedModel:
     reml: bool
     default_ddf: str
     from_fit: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
+    residuals: PlannedResiduals | None = None
 
     @property
     def nobs(self) -> int:
@@ -185,9 +191,13 @@ class PlannedModel:
         DataFrame, shape (nobs, n)
         """
         n, rng = check_count(n, "n"), np.random.default_rng(check_seed(seed))
-        mean, parts = self.mean(), self.parts()
-        y = [draw(mean, parts, self.sigma, rng) for _ in range(n)]
+        mean, parts, noise = self.mean(), self.parts(), self.noise()
+        y = [draw(mean, parts, self.sigma, rng, noise) for _ in range(n)]
         return pd.DataFrame(np.column_stack(y), index=self.frame.index)
+
+    def noise(self) -> Noise | None:
+        """Return how residuals are drawn; None if they are independent with one variance."""
+        return None if self.residuals is None else Noise(self.residuals, self.frame, self.sigma)
 
     def parts(self) -> list[Part]:
         """Return what is drawn for each random term."""
@@ -198,9 +208,18 @@ class PlannedModel:
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{term.label} {term.groups}" for term in self.random)
-        head = f"Planned linear mixed model: {self.formula}\n{self.nobs} readings; groups: {groups}"
-        fixed = Table({"assumed": self.params}, caption="Fixed effects, assumed")
-        return f"{head}\n\n{self.variance_components}\n\n{fixed}"
+        kind = "linear mixed model" if self.random else "linear model with a residual covariance"
+        head = f"Planned {kind}: {self.formula}\n{self.nobs} readings"
+        parts = [head + (f"; groups: {groups}" if groups else ""), self.variance_components]
+        if self.residuals is not None:
+            parts.append(
+                Table(
+                    {"assumed": pd.Series(self.residuals.values, name="assumed")},
+                    caption=f"Residual covariance, {self.residuals.text}, assumed",
+                )
+            )
+        parts.append(Table({"assumed": self.params}, caption="Fixed effects, assumed"))
+        return "\n\n".join(map(str, parts))
 
 
 Part = tuple[Array, int, Array, Array]  # codes (n,), groups m, basis (n, k), root (k, k)
@@ -212,13 +231,17 @@ def root(cov: Array) -> Array:
     return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
-def draw(mean: Array, parts: Sequence[Part], sigma: float, rng: np.random.Generator) -> Array:
+def draw(
+    mean: Array, parts: Sequence[Part], sigma: float, rng: np.random.Generator,
+    noise: Noise | None = None,
+) -> Array:  # fmt: skip
     """Draw one response X beta + Z b + e, shape (n,)."""
-    y = mean + sigma * rng.standard_normal(len(mean))
+    z = rng.standard_normal(len(mean))
+    y = mean + sigma * z if noise is None else mean.copy()
     for codes, groups, basis, low in parts:
         b = rng.standard_normal((groups, len(low))) @ low.T
         y += np.einsum("ij,ij->i", basis, b[codes])
-    return y
+    return y if noise is None else y + noise.of(z, y)
 
 
 def from_fit(m: MixedModel) -> PlannedModel:
@@ -226,6 +249,7 @@ def from_fit(m: MixedModel) -> PlannedModel:
     return PlannedModel(
         m.formula, m.frame, m.design, m.random, m.kept, m.params, list(m.fit.covariances),
         m.sigma, m.reml, m.default_ddf, from_fit=True,
+        residuals=of_fit(m) if isinstance(m, GeneralModel) else None,
     )  # fmt: skip
 
 
@@ -246,6 +270,9 @@ def planned(
     corr: Mapping[str, Any] | None = None,
     reml: bool = True,
     ddf: str = "satterthwaite",
+    correlation: Structure | None = None,
+    variance: Structure | None = None,
+    residual: Mapping[str, float] | None = None,
 ) -> PlannedModel:
     """Write down a model with all its parameters, to ask for its power.
 
@@ -268,6 +295,13 @@ def planned(
         it is not named.
     reml, ddf
         How the model will be fitted and tested.
+    correlation, variance : optional
+        Residuals that are correlated or have unequal variances, as in :func:`lmer`; the formula
+        may then do without a random effect, as in :func:`gls`. ``sd={'Residual': ...}`` is the
+        standard deviation of the first level under ``UnequalVariances``, that at 1 under a power.
+    residual : dict, optional
+        The parameters of `correlation` and `variance`, by the names that
+        ``residual_parameters`` has for them: ``{'phi': 0.5, 'sd ratio b/a': 2}``.
 
     Returns
     -------
@@ -298,28 +332,52 @@ def planned(
                   assumed
     Intercept        10.0
     method[hplc]      0.3
+
+    Children seen at four ages, whose residuals follow an autoregression:
+
+    >>> children = mt.crossed(child=20, age=[8, 10, 12, 14], between={"sex": ["F", "M"]})
+    >>> m = mt.planned(
+    ...     "distance ~ age*sex", children, fixed={"age": 0.5, "age:sex[M]": 0.3},
+    ...     sd={"Residual": 2.2}, correlation=mt.AR1("age", by="child"), residual={"phi": 0.6},
+    ... )
+    >>> m.residuals.values
+    {'phi': 0.6}
     """
     parsed = parse(formula)
-    if not parsed.bars:
+    general = correlation is not None or variance is not None
+    if not parsed.bars and not general:
         raise FormulaError(
-            f"The formula '{parsed}' has no random effect, such as (1|g): add one; without any, "
-            "statsmodels.stats.power has formulas."
+            f"The formula '{parsed}' has no random effect, such as (1|g): add one, or correlation= "
+            "or variance=; without any, statsmodels.stats.power has formulas."
+        )
+    if residual is not None and not general:
+        raise FitError(
+            "residual= gives the parameters of correlation= or variance=, of which there is none: "
+            "the residual standard deviation is sd={'Residual': ...}."
         )
     check_table(data, "The data")
     if not isinstance(reml, (bool, np.bool_)):
         raise FitError(f"reml={shown(reml)} must be True (REML) or False (ML).")
-    method = ddf_name(ddf, ("containment", "satterthwaite", "kenward-roger", "none"))
+    method = ddf_name(ddf, DDF_OFFERED if parsed.bars else GLS_DDF)
+    structures = check_structures(correlation, variance)
     response = dict.fromkeys(variables_of(parsed.response), 1.0)
-    frame = ModelFrame(parsed, pd.DataFrame(data).assign(**response)).data.drop(columns=[*response])
+    frame = ModelFrame(parsed, pd.DataFrame(data).assign(**response), structures).data
+    frame = frame.drop(columns=[*response])
     design = FixedDesign(parsed.fixed, frame)
     random = random_terms(parsed, ModelFrame(parsed, frame.assign(**response)))
     kept, _ = keep_columns(design, len(frame))
     check_groups(random, len(frame))
     names = [design.names[j] for j in kept]
     covariances, sigma = _variances(random, sd, {} if corr is None else corr)
+    residuals = None
+    if general:
+        residuals = written(correlation, variance, {} if residual is None else residual, frame)
+        own = residuals.bind(frame).correlation
+        if own is not None:
+            check_alike(own, random)
     return PlannedModel(
         parsed, frame, design, random, kept, _coefficients(names, fixed), covariances, sigma,
-        bool(reml), method,
+        bool(reml), method, residuals=residuals,
     )  # fmt: skip
 
 
@@ -353,15 +411,15 @@ def finite(
 
 def _variances(random: Sequence[RandomTerm], sd: Any, corr: Any) -> tuple[list[Array], float]:
     labels = list(dict.fromkeys(term.label for term in random))
-    example = ", ".join(f"'{label}': 0.3" for label in labels)
+    example = "".join(f"'{label}': 0.3, " for label in labels)
     if not isinstance(sd, Mapping):
         raise FitError(
-            f"sd= must be a dict of standard deviations, as in {{{example}, '{RESIDUAL}': 0.2}}, "
+            f"sd= must be a dict of standard deviations, as in {{{example}'{RESIDUAL}': 0.2}}, "
             f"not {a_kind(sd)}."
         )
     if not isinstance(corr, Mapping):
         raise FitError(
-            f"corr= must be a dict of correlations, as in {{'{labels[0]}': 0.5}}, not "
+            f"corr= must be a dict of correlations, as in {{'{[*labels, 'g'][0]}': 0.5}}, not "
             f"{a_kind(corr)}."
         )
     known = [*labels, RESIDUAL]

@@ -17,7 +17,10 @@ from scipy import special
 
 from mixedteach.errors import InferenceError, did_you_mean, listed, one_of, shown
 from mixedteach.fitting.blocks import entries
+from mixedteach.fitting.general import GeneralProblem
 from mixedteach.fitting.lmm import Problem
+from mixedteach.fitting.residual.covariance import Residual
+from mixedteach.general import GeneralModel
 from mixedteach.inference import adjust as adjustment
 from mixedteach.inference.anova import TYPES, contrasts
 from mixedteach.inference.containment import Containment
@@ -41,7 +44,7 @@ class Question:
     ----------
     name : str
         The term, coefficient, random effect or contrast; ``'any'`` or ``'all'`` of the contrasts.
-    kind : {'term', 'coefficient', 'random', 'contrast'}
+    kind : {'term', 'coefficient', 'random', 'contrast', 'residual'}
     ddf, type
         As in ``anova()``.
     means : str
@@ -78,6 +81,8 @@ class Bound:
         The hypothesis L beta = 0, of fixed effects.
     term : int, optional
         The random term of a test of a random effect.
+    residual : tuple of str
+        The parameters of the residual covariance that are tested.
     single : bool
         Whether it is one test of L, without adjustment.
     """
@@ -87,6 +92,7 @@ class Bound:
     L: Array | None = None
     term: int | None = None
     single: bool = True
+    residual: tuple[str, ...] = ()
 
 
 def ask(
@@ -124,7 +130,14 @@ def ask(
                 return Question(name, "term", ddf, TYPES[type])
         if test in names:
             return Question(test, "coefficient", ddf)
-    known = [*terms, *random, *names]
+        if test in _residual_tests(base):
+            return Question(test, "residual", ddf)
+        if isinstance(base, GeneralModel) and test in base.variance_names:
+            raise InferenceError(
+                f"'{test}' is not tested alone: test={listed(_residual_tests(base), last='or')} "
+                "leaves out all parameters of that structure."
+            )
+    known = [*terms, *random, *names, *_residual_tests(base)]
     raise InferenceError(
         f"test={shown(test)} is no fixed effect, random effect or coefficient of the model."
         + did_you_mean(test, known)
@@ -303,17 +316,66 @@ def _random(question: Question, base: MixedModel) -> Bound:
 def _reduced(base: MixedModel, reduction: Reduction) -> tuple[Callable[[Array], float], int]:
     """Return the log-likelihood of the model without the effect, and its number of variances."""
     full, reml = base.fit.problem, base.reml
+    general = isinstance(full, GeneralProblem)
     whole = reduction.basis is None
     kept = [i for i in range(len(full.groups)) if i != reduction.term or not whole]
-    if not kept:
+    if not kept and not general:
         return lambda y: linear_loglik(full.X, y, reml), 0
     bases = [reduction.basis if i == reduction.term else full.bases[i] for i in kept]
     codes, groups = [full.codes[i] for i in kept], [full.groups[i] for i in kept]
-    problem = Problem(full.X, full.y, codes, bases, groups, [full.tied[i] for i in kept])
-    count = sum(entries(k) for k in problem.sizes)
+    tied = [full.tied[i] for i in kept]
+    if general:
+        own = full.residual_covariance
+        problem = GeneralProblem(full.X, full.y, codes, bases, groups, own, tied)
+        count = sum(entries(k) for k in problem.sizes) + own.size
+    else:
+        problem = Problem(full.X, full.y, codes, bases, groups, tied)
+        count = sum(entries(k) for k in problem.sizes)
     return lambda y: problem.refit(y, reml).loglik, count
+
+
+# -- the residual covariance -----------------------------------------------------------------------
+
+
+def _residual_tests(base: MixedModel) -> dict[str, tuple[str, ...]]:
+    """Return what can be left out of the residual covariance: its name -> its parameters."""
+    if not isinstance(base, GeneralModel):
+        return {}
+    residual = base.fit.residual
+    names = [scale.name for scale in residual.scales]
+    parts = {"correlation": tuple(names[: residual.nc]), "variance": tuple(names[residual.nc :])}
+    tests = {kind: own for kind, own in parts.items() if own}
+    return tests | {own[0]: own for own in parts.values() if len(own) == 1}
+
+
+def _residual(question: Question, base: MixedModel) -> Bound:
+    tests = _residual_tests(base)
+    if question.name not in tests:
+        raise InferenceError(f"'{question.name}' has no data in this experiment.")
+    names = tests[question.name]
+    full, reml = base.fit.problem, base.reml
+    own = full.residual_covariance
+    left = (
+        Residual(None, own.variance) if names[0] == own.scales[0].name and own.nc
+        else Residual(own.correlation, None)
+    )  # fmt: skip
+    if left.size:
+        reduced = full.with_residual(left)
+    else:
+        reduced = Problem(full.X, full.y, full.codes, full.bases, full.groups, full.tied)
+
+    def pvalue(m: MixedModel) -> float:
+        y = m.fit.problem.y
+        alone = not left.size and not full.groups
+        loglik = linear_loglik(full.X, y, reml) if alone else reduced.refit(y, reml).loglik
+        return float(special.chdtrc(len(names), max(0.0, 2 * (m.llf - loglik))))
+
+    how = "REML" if reml else "ML"
+    said = f"{question.name} (likelihood ratio as in compare(), by {how})"
+    return Bound(pvalue, said, residual=names)
 
 
 _BIND: dict[str, Callable[[Question, MixedModel], Bound]] = {
     "term": _term, "coefficient": _coefficient, "contrast": _contrast, "random": _random,
+    "residual": _residual,
 }  # fmt: skip

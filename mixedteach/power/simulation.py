@@ -23,10 +23,12 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.errors import FitError, InferenceError, MixedTeachWarning, shown
-from mixedteach.formula import split_outside
+from mixedteach.formula import parse, split_outside
+from mixedteach.general import gls
 from mixedteach.model import MixedModel, lmer
 from mixedteach.power.planned import Part, PlannedModel, draw, root
 from mixedteach.power.questions import Bound, Question
+from mixedteach.power.residuals import Noise, PlannedResiduals
 
 Array = np.ndarray
 
@@ -47,6 +49,11 @@ class Recipe:
     reml: bool
     ddf: str
     questions: tuple[Question, ...]
+    residuals: PlannedResiduals | None = None
+
+    def noise(self) -> Noise | None:
+        """Return how residuals are drawn; None if they are independent with one variance."""
+        return None if self.residuals is None else Noise(self.residuals, self.frame, self.sigma)
 
     def packed(self) -> bytes:
         """Return the recipe as bytes."""
@@ -58,7 +65,10 @@ def recipe(plan: PlannedModel, questions: Sequence[Question] = ()) -> Recipe:
     response = "response"
     while response in plan.frame.columns:
         response += "_"
-    used = [name for name in plan.formula.variables() if name in plan.frame.columns]
+    own = plan.residuals
+    more = [] if own is None else [*own.groups, *own.others]
+    names = dict.fromkeys([*plan.formula.variables(), *more])
+    used = [name for name in names if name in plan.frame.columns]
     frame = plan.frame[used].reset_index(drop=True)
     return Recipe(
         f"{response} ~{split_outside(plan.formula.text, '~')[1]}",
@@ -71,6 +81,7 @@ def recipe(plan: PlannedModel, questions: Sequence[Question] = ()) -> Recipe:
         plan.reml,
         plan.default_ddf,
         tuple(questions),
+        own,
     )
 
 
@@ -87,7 +98,8 @@ class Experiment:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.base = _first_fit(recipe)
+        self.noise = recipe.noise()
+        self.base = _first_fit(recipe, self.noise)
         self.parts: list[Part] = [
             (term.codes, term.groups, basis, low)
             for term, basis, low in zip(self.base.random, recipe.bases, recipe.roots, strict=True)
@@ -96,7 +108,7 @@ class Experiment:
 
     def replicate(self, rng: np.random.Generator) -> tuple[list[float], bool]:
         """Draw, fit and test once: p-values (NaN: none), and whether the fit is at the boundary."""
-        y = draw(self.recipe.mean, self.parts, self.recipe.sigma, rng)
+        y = draw(self.recipe.mean, self.parts, self.recipe.sigma, rng, self.noise)
         try:
             m = self.base.refit(y)
         except (FitError, np.linalg.LinAlgError):
@@ -110,16 +122,21 @@ class Experiment:
         return out, bool(m.fit.optimum.zero.any())
 
 
-def _first_fit(recipe: Recipe) -> MixedModel:
+def _first_fit(recipe: Recipe, noise: Noise | None) -> MixedModel:
     """Fit one drawn response; the data of all others differ in the response only."""
+    options: dict[str, Any] = {"reml": recipe.reml, "ddf": recipe.ddf}
+    if recipe.residuals is not None:
+        options["correlation"] = recipe.residuals.correlation
+        options["variance"] = recipe.residuals.variance
+    fit = lmer if parse(recipe.formula).bars else gls
     rng = np.random.default_rng(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MixedTeachWarning)
         for attempt in range(5):
-            y = recipe.mean + recipe.sigma * rng.standard_normal(len(recipe.mean))
+            y = draw(recipe.mean, [], recipe.sigma, rng, noise)
             frame = recipe.frame.assign(**{recipe.response: y})
             try:
-                return lmer(recipe.formula, frame, reml=recipe.reml, ddf=recipe.ddf)
+                return fit(recipe.formula, frame, **options)
             except FitError:
                 if attempt == 4:
                     raise

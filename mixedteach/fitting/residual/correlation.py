@@ -131,6 +131,7 @@ class Correlation:
     make: object
     alike: bool  # a random intercept by the same group says the same
     whole: Callable[[Array], Array]
+    structure: Structure  # as the reader wrote it
 
     def room(self, eta: Array) -> float:
         """Return how far eta is from the end of its range: 0 where a group has no freedom left."""
@@ -232,7 +233,8 @@ class AR1(_Correlated):
         starts = [np.array([x]) for x in (0.0, 0.3, -0.3, 0.8)]
         scale = correlation_scale("phi")
         return Correlation(
-            repr(self), group, lag, [scale], np.array([False]), starts, make, False, _two
+            repr(self), group, lag, [scale], np.array([False]), starts, make, False, _two,
+            self,
         )
 
 
@@ -306,7 +308,8 @@ class CAR1(_Correlated):
         )
         starts = [np.array([x]) for x in (0.3, 0.6, 0.9)]
         return Correlation(
-            repr(self), group, time, [scale], np.array([True]), starts, make, False, _two
+            repr(self), group, time, [scale], np.array([True]), starts, make, False, _two,
+            self,
         )
 
 
@@ -360,7 +363,7 @@ class CompoundSymmetry(_Correlated):
         place = np.arange(len(frame), dtype=float)
         return Correlation(
             repr(self), group, place, [correlation_scale("rho", low)], np.array([False]), starts,
-            make, True, whole,
+            make, True, whole, self,
         )  # fmt: skip
 
 
@@ -436,7 +439,7 @@ class Unstructured(_Correlated):
         starts = [np.full(len(names), x) for x in (0.4, 0.0)]
         return Correlation(
             repr(self), group, times.codes.astype(float), [correlation_scale(n) for n in names],
-            np.zeros(len(names), bool), starts, make, True, whole,
+            np.zeros(len(names), bool), starts, make, True, whole, self,
         )  # fmt: skip
 
 
