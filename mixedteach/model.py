@@ -678,7 +678,10 @@ class MixedModel(FixedEffects):
                 "y.loc[m.fittedvalues.index]."
             )
         reml = self.reml if reml is None else check_reml(reml)
-        fit = self.fit.problem.refit(values, reml)
+        return self.with_fit(self.fit.problem.refit(values, reml))
+
+    def with_fit(self, fit: Fit) -> MixedModel:
+        """Return the same model with another fit of it, such as one to another response."""
         own = [n for n in self.notes if not n.startswith(_OF_THE_FIT)]
         return type(self)(
             self.formula, self.model_frame, self.design, self.random, fit, self.kept,

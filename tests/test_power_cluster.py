@@ -14,11 +14,14 @@ TESTS = ["f", "(1|g)"]
 OPTIONS = {"replicates": 200, "seed": 3, "method": "simulation"}
 
 
-@pytest.fixture(scope="module")
-def model():
+OTHERS = {"variance": mt.UnequalVariances("f"), "residual": {"sd ratio b/a": 2, "sd ratio c/a": 1}}
+
+
+@pytest.fixture(scope="module", params=[{}, OTHERS], ids=["equal variances", "unequal variances"])
+def model(request):
     return mt.planned(
-        "y ~ f + (1|g)", mt.crossed(g=12, f=["a", "b", "c"]),
-        fixed={"f[b]": 0.15, "f[c]": 0.2}, sd={"g": 0.2, "Residual": 0.2},
+        "y ~ f + (1|g)", mt.crossed(g=12, f=["a", "b", "c"], r=2),
+        fixed={"f[b]": 0.15, "f[c]": 0.2}, sd={"g": 0.2, "Residual": 0.2}, **request.param,
     )  # fmt: skip
 
 

@@ -288,8 +288,8 @@ def _plan(m: Any) -> PlannedModel:
     if isinstance(m, MixedModel):
         return from_fit(m)
     raise InferenceError(
-        f"Power is of a model fitted by mt.lmer(...) or mt.gls(...), or written down by mt.planned(...), not of "
-        f"{a_kind(m)}."
+        "Power is of a model fitted by mt.lmer(...) or mt.gls(...), or written down by "
+        f"mt.planned(...), not of {a_kind(m)}."
     )
 
 
@@ -358,9 +358,7 @@ def _formulas(
         for question, bound in zip(questions, ready.bound, strict=True):
             value = None
             if blocks is not None:
-                value = exact.power(
-                    question, bound, blocks, ready.base, case.recipe.mean, alpha
-                )
+                value = exact.power(question, bound, blocks, ready.base, case.recipe.mean, alpha)
                 if value is not None and bound.term is None:
                     chance = max(chance, blocks.chance_of_zero)
             if value is None:

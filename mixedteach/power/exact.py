@@ -34,7 +34,7 @@ likelihood ratios follow from their section 3.7 by inserting the estimates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special
@@ -74,8 +74,8 @@ class Blocks:
     levels: int
     ratio: float
     reml: bool
-    sigma: float
-    codes: Array
+    sigma: float = 1.0
+    codes: Array = field(default_factory=lambda: np.empty(0, np.intp))
     pools: bool = True
 
     @property

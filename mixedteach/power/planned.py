@@ -27,13 +27,13 @@ from mixedteach.errors import (
     shown,
 )
 from mixedteach.fit_checks import check_groups
-from mixedteach.fixed_effects import keep_columns
-from mixedteach.formula import Formula, parse, variables_of
-from mixedteach.inference.functions import ddf_name
-from mixedteach.inference.parameters import effect_pairs
 from mixedteach.fitting.residual.correlation import check_alike
 from mixedteach.fitting.residual.parts import Structure
+from mixedteach.fixed_effects import keep_columns
+from mixedteach.formula import Formula, parse, variables_of
 from mixedteach.general import GLS_DDF, GeneralModel, check_structures
+from mixedteach.inference.functions import ddf_name
+from mixedteach.inference.parameters import effect_pairs
 from mixedteach.model import DDF_OFFERED, MixedModel
 from mixedteach.power.residuals import Noise, PlannedResiduals, of_fit, written
 from mixedteach.table import Table
@@ -345,15 +345,15 @@ def planned(
     """
     parsed = parse(formula)
     general = correlation is not None or variance is not None
-    if not parsed.bars and not general:
-        raise FormulaError(
-            f"The formula '{parsed}' has no random effect, such as (1|g): add one, or correlation= "
-            "or variance=; without any, statsmodels.stats.power has formulas."
-        )
     if residual is not None and not general:
         raise FitError(
             "residual= gives the parameters of correlation= or variance=, of which there is none: "
             "the residual standard deviation is sd={'Residual': ...}."
+        )
+    if not parsed.bars and not general:
+        raise FormulaError(
+            f"The formula '{parsed}' has no random effect, such as (1|g): add one, or correlation= "
+            "or variance=; without any, statsmodels.stats.power has formulas."
         )
     check_table(data, "The data")
     if not isinstance(reml, (bool, np.bool_)):

@@ -17,7 +17,7 @@ from scipy import special
 
 from mixedteach.errors import InferenceError, did_you_mean, listed, one_of, shown
 from mixedteach.fitting.blocks import entries
-from mixedteach.fitting.general import GeneralProblem
+from mixedteach.fitting.general import GeneralProblem, refit_near
 from mixedteach.fitting.lmm import Problem
 from mixedteach.fitting.residual.covariance import Residual
 from mixedteach.general import GeneralModel
@@ -328,6 +328,7 @@ def _reduced(base: MixedModel, reduction: Reduction) -> tuple[Callable[[Array], 
         own = full.residual_covariance
         problem = GeneralProblem(full.X, full.y, codes, bases, groups, own, tied)
         count = sum(entries(k) for k in problem.sizes) + own.size
+        return _general_loglik(problem, reml), count
     else:
         problem = Problem(full.X, full.y, codes, bases, groups, tied)
         count = sum(entries(k) for k in problem.sizes)
@@ -348,6 +349,12 @@ def _residual_tests(base: MixedModel) -> dict[str, tuple[str, ...]]:
     return tests | {own[0]: own for own in parts.values() if len(own) == 1}
 
 
+def _general_loglik(problem: GeneralProblem, reml: bool) -> Callable[[Array], float]:
+    """Return the log-likelihood of a model with a residual covariance, for drawn responses."""
+    start = problem.refit(problem.y, reml).warm
+    return lambda y: refit_near(problem, y, reml, start).loglik
+
+
 def _residual(question: Question, base: MixedModel) -> Bound:
     tests = _residual_tests(base)
     if question.name not in tests:
@@ -360,15 +367,16 @@ def _residual(question: Question, base: MixedModel) -> Bound:
         else Residual(own.correlation, None)
     )  # fmt: skip
     if left.size:
-        reduced = full.with_residual(left)
+        loglik = _general_loglik(full.with_residual(left), reml)
+    elif full.groups:
+        plain = Problem(full.X, full.y, full.codes, full.bases, full.groups, full.tied)
+        loglik = lambda y: plain.refit(y, reml).loglik  # noqa: E731
     else:
-        reduced = Problem(full.X, full.y, full.codes, full.bases, full.groups, full.tied)
+        loglik = lambda y: linear_loglik(full.X, y, reml)  # noqa: E731
 
     def pvalue(m: MixedModel) -> float:
-        y = m.fit.problem.y
-        alone = not left.size and not full.groups
-        loglik = linear_loglik(full.X, y, reml) if alone else reduced.refit(y, reml).loglik
-        return float(special.chdtrc(len(names), max(0.0, 2 * (m.llf - loglik))))
+        lrt = max(0.0, 2 * (m.llf - loglik(m.fit.problem.y)))
+        return float(special.chdtrc(len(names), lrt))
 
     how = "REML" if reml else "ML"
     said = f"{question.name} (likelihood ratio as in compare(), by {how})"

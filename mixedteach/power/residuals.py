@@ -78,9 +78,10 @@ class PlannedResiduals:
         out = []
         for scale in residual.scales:
             if scale.name not in self.values:
+                names = listed(s.name for s in residual.scales)
                 raise FitError(
-                    f"residual= lacks '{scale.name}': give {listed(s.name for s in residual.scales)}"
-                    ", as residual_parameters names them."
+                    f"residual= lacks '{scale.name}': give {names}, as residual_parameters names "
+                    "them."
                 )
             value = self.values[scale.name]
             eta = scale.eta(value) if scale.low <= value < scale.high else np.nan
@@ -174,8 +175,7 @@ def written(
         if name not in known:
             raise FitError(
                 f"residual= has '{name}', which is no parameter of {plan.text}: there "
-                f"{'is' if len(known) == 1 else 'are'} {listed(known)}."
-                + did_you_mean(name, known)
+                f"{'is' if len(known) == 1 else 'are'} {listed(known)}." + did_you_mean(name, known)
             )
         number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
         if not number or not np.isfinite(value):

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.errors import FitError, InferenceError, MixedTeachWarning, shown
+from mixedteach.fitting.general import refit_near
 from mixedteach.formula import parse, split_outside
 from mixedteach.general import gls
 from mixedteach.model import MixedModel, lmer
@@ -104,13 +105,29 @@ class Experiment:
             (term.codes, term.groups, basis, low)
             for term, basis, low in zip(self.base.random, recipe.bases, recipe.roots, strict=True)
         ]
+        # with a residual covariance the search has many starts; near the truth one is enough
+        self.warm: Array | None = None
+        if self.noise is not None:
+            rng = np.random.default_rng(0)
+            y = draw(recipe.mean, self.parts, recipe.sigma, rng, self.noise)
+            try:
+                self.warm = self.base.refit(y).fit.warm
+            except FitError:
+                self.warm = self.base.fit.warm
         self.bound: list[Bound] = [question.bind(self.base) for question in recipe.questions]
+
+    def refit(self, y: Array) -> MixedModel:
+        """Fit the model to a drawn response."""
+        if self.warm is None:
+            return self.base.refit(y)
+        base = self.base
+        return base.with_fit(refit_near(base.fit.problem, y, base.reml, self.warm))
 
     def replicate(self, rng: np.random.Generator) -> tuple[list[float], bool]:
         """Draw, fit and test once: p-values (NaN: none), and whether the fit is at the boundary."""
         y = draw(self.recipe.mean, self.parts, self.recipe.sigma, rng, self.noise)
         try:
-            m = self.base.refit(y)
+            m = self.refit(y)
         except (FitError, np.linalg.LinAlgError):
             return [np.nan] * len(self.bound), False
         out = []

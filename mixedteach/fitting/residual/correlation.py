@@ -233,7 +233,15 @@ class AR1(_Correlated):
         starts = [np.array([x]) for x in (0.0, 0.3, -0.3, 0.8)]
         scale = correlation_scale("phi")
         return Correlation(
-            repr(self), group, lag, [scale], np.array([False]), starts, make, False, _two,
+            repr(self),
+            group,
+            lag,
+            [scale],
+            np.array([False]),
+            starts,
+            make,
+            False,
+            _two,
             self,
         )
 
@@ -308,7 +316,15 @@ class CAR1(_Correlated):
         )
         starts = [np.array([x]) for x in (0.3, 0.6, 0.9)]
         return Correlation(
-            repr(self), group, time, [scale], np.array([True]), starts, make, False, _two,
+            repr(self),
+            group,
+            time,
+            [scale],
+            np.array([True]),
+            starts,
+            make,
+            False,
+            _two,
             self,
         )
 
