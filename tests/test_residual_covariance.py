@@ -503,3 +503,21 @@ def test_simulated_coverage_of_kenward_roger():
         half = t_quantile(0.975, df) * np.sqrt(method.cov[1, 1])
         covered.append(abs(again.beta[1]) < half)
     assert abs(np.mean(covered) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 400)
+
+
+def test_more_parameters_never_fit_worse():
+    """A variance for each child (27, of four readings each): the likelihood has several valleys."""
+    data = mt.load_orthodont()
+    own = {"variance": mt.UnequalVariances("Subject")}
+    bars = [mt.lmer(f"{SEX} + (age{b}Subject)", data, **own).llf for b in ("|||", "||", "|")]
+    assert bars[0] <= bars[1] <= bars[2]
+    assert bars[2] == pytest.approx(-184.5140620, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "structure", [mt.CompoundSymmetry("Subject"), mt.Unstructured("age", by="Subject")]
+)
+@pytest.mark.parametrize("term", ["(0+Sex|||Subject)", "(0+Sex|Subject)"])
+def test_columns_that_are_constant_in_a_group_are_an_intercept(structure, term):
+    with pytest.raises(mt.FitError, match="cannot tell them apart: leave one of the two out"):
+        mt.lmer(f"{SEX} + {term}", mt.load_orthodont(), correlation=structure, variance=BY_SEX)

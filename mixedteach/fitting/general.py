@@ -573,6 +573,10 @@ class GeneralProblem(Problem):
         if self.groups and self.residual_covariance.nc:
             # a strong correlation may take the place of the random effects
             out.append(np.append(0.3 * theta, self.residual_covariance.starts(self.residual)[-1]))
+        elif max(self.sizes, default=1) > 1:
+            # many variances can share out what slopes say in more than one way
+            small = theta_of([0.3 * np.eye(k) for k in self.sizes], self.sizes)
+            out.append(np.append(small, self.residual_covariance.starts(self.residual)[0]))
         return out
 
     def fit(self, reml: bool = True, start: Array | None = None) -> GeneralFit:

@@ -459,13 +459,24 @@ class Unstructured(_Correlated):
         )  # fmt: skip
 
 
+def _constant_within(basis: Array, codes: Array) -> bool:
+    """Say whether a term's columns do not vary within its groups: it is an intercept then."""
+    first = np.zeros((int(codes.max()) + 1, basis.shape[1]))
+    first[codes] = basis
+    return bool((first[codes] == basis).all())
+
+
 def check_alike(correlation: Correlation, random: list) -> None:
     """Refuse a random intercept that says the same as the correlation."""
     for term in random:
         together = is_nested(term.codes, correlation.group.codes) and is_nested(
             correlation.group.codes, term.codes
         )
-        if correlation.alike and together and "Intercept" in term.effects:
+        if (
+            correlation.alike
+            and together
+            and ("Intercept" in term.effects or _constant_within(term.basis, term.codes))
+        ):
             raise FitError(
                 f"{term.text} and {correlation.text} both make the rows of {listed([term.label])} "
                 "alike, so the data cannot tell them apart: leave one of the two out."
