@@ -81,6 +81,8 @@ _FROM_R = {
     "corSymm": "correlation=mt.Unstructured('time', by='group')",
     "varIdent": "variance=mt.UnequalVariances('factor')",
     "varPower": "variance=mt.PowerOfMean() or mt.PowerOf('covariate')",
+    "pdDiag": "(x||g) in the formula",
+    "pdIdent": "(x|||g) in the formula",
     "intervals": "m.conf_int() and m.conf_int('residual')",
     "aov": "mt.lm(...).anova()",
     "anova": "m.anova(), or mt.compare(m0, m1) for two models",

@@ -838,6 +838,11 @@ def lmer(
     variances minimise the profiled deviance of Bates et al. (2015), section 3.4. With `correlation`
     or `variance`, e ~ N(0, sigma^2 Gamma): see :mod:`mixedteach.fitting.general`.
 
+    ``(x|g)`` and ``(x||g)`` have two variances, in the units of the intercept and of the slope;
+    ``(x|||g)`` has one for both, so that the model depends on the unit and the zero of x: a note
+    says so. ``(0+f|||g)`` depends on neither, for all its effects are means of levels; it is the
+    model with ``(1|g:f)``. Pinheiro and Bates (2000), section 4.2.2 (``pdIdent``).
+
     Examples
     --------
     >>> import mixedteach as mt

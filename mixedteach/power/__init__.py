@@ -8,6 +8,7 @@ gives the answer, it is computed instead, and the caption says so.
 ==================  ============================================================
 ``planned.py``      an experiment written down: :func:`crossed`, :func:`planned`
 ``designs.py``      more groups, more readings, larger effects
+``residuals.py``    residuals that are correlated or have unequal variances
 ``questions.py``    which test is made of a fit, and its p-value
 ``exact.py``        power by formula, in balanced blocks
 ``simulation.py``   replicates in chunks, on one core, several, or a cluster

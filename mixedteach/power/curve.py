@@ -144,13 +144,15 @@ def power_curve(
     Parameters
     ----------
     m : MixedModel or PlannedModel
-        A fitted model, whose estimates are taken for the truth, or one written down with
-        :func:`planned`.
+        A fitted model (of :func:`lmer` or :func:`gls`), whose estimates are taken for the truth, or
+        one written down with :func:`planned`.
     test : str, dict, or list of them
         - a term of the fixed effects, ``'width'``, ``'width:depth'``: its F test;
         - a coefficient, ``'method[hplc]'``: its t test;
         - a random effect as ``ranova()`` names it, ``'(1|plank)'``, ``'Days in (Days|Subject)'``:
           its likelihood-ratio test;
+        - ``'correlation'`` or ``'variance'`` of a model that has one, or its parameter where it is
+          the only one, ``'phi'``: its likelihood-ratio test;
         - with ``means='width'`` a pair of its means, ``'1 - 2'``, or ``'any'`` or ``'all'`` of the
           pairs; or a dict of labels and weights as in ``contrast()`` (of several: any).
 
@@ -161,10 +163,12 @@ def power_curve(
         - a grouping factor, ``{'plank': [10, 20, 40]}``: number of groups (kinds of groups keep
           their shares; what is nested in a group comes with it);
         - ``'readings'``: how often every reading is taken;
-        - ``'effect'``: the tested effect times this (a random effect: its standard deviation);
+        - ``'effect'``: the tested effect times this (a random effect: its standard deviation;
+          a residual correlation: that times this; a ratio of standard deviations to this power);
           with 0 the power is the rate of false alarms;
         - a coefficient, ``'method[hplc]'``, or a standard deviation as ``conf_int('profile')``
-          names it, ``'sd(Intercept | plank)'``: its value.
+          names it, ``'sd(Intercept | plank)'``, or a parameter of the residual covariance as
+          ``residual_parameters`` names it, ``'phi'``, ``'sigma'``: its value.
     means, adjust : str
         For contrasts: the factor, and ``'tukey'`` (default for pairs), ``'sidak'``,
         ``'bonferroni'``, ``'holm'`` or ``'none'``.
@@ -201,16 +205,16 @@ def power_curve(
 
     Notes
     -----
-    Simulation: y* = X beta + Z b* + e*, b* ~ N(0, G), e* ~ N(0, sigma^2 I); the power is the share
-    of replicates with p < alpha, the limits are those of Clopper and Pearson (1934) for a binomial
-    share.
+    Simulation: y* = X beta + Z b* + e*, b* ~ N(0, G), e* ~ N(0, sigma^2 Gamma), Gamma = I unless
+    the model has a residual covariance; the power is the share of replicates with p < alpha, the
+    limits are those of Clopper and Pearson (1934) for a binomial share.
 
-    Formulas exist for balanced blocks, y ~ f + (1|g) with every level of f equally often in every
-    group, or y ~ 1 + (1|g): the non-central F distribution for f (for two levels the paired
-    t-test), and for the random effect the exact distribution of its likelihood ratio
-    (:mod:`mixedteach.power.exact`). In samples whose variance between groups is estimated as zero
-    the mixed model pools, and its F test is not that of the formula; ``'auto'`` takes the formula
-    if their probability is below 0.05, and the table says how large it is.
+    Formulas exist for balanced blocks, y ~ f + (1|g) or ``CompoundSymmetry(by='g')`` with every
+    level of f equally often in every group, or y ~ 1 + (1|g): the non-central F distribution for f
+    (for two levels the paired t-test), and for the random effect the exact distribution of its
+    likelihood ratio (:mod:`mixedteach.power.exact`). In samples whose variance between groups is
+    estimated as zero the mixed model pools, and its F test is not that of the formula; ``'auto'``
+    takes the formula if their probability is below 0.05, and the table says how large it is.
 
     The estimates of a small experiment are uncertain, and so is a power computed from them; that of
     the very experiment they come from says no more than its p-value (Hoenig and Heisey 2001, The
