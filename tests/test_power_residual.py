@@ -1,5 +1,10 @@
 """Power with a residual covariance: against exact theory, and every p-value against the tables."""
 
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -417,3 +422,16 @@ def test_more_readings_where_a_group_may_have_them():
     assert table["power"][0] < table["power"][1]
     with pytest.raises(mt.InferenceError, match=r"With readings=3: 'rho' is -0.3, but must lie"):
         mt.power_curve(blocks(-0.3, groups=4), "f", {"readings": [3]})
+
+
+def test_the_power_of_a_variance_is_not_the_power():
+    plan = mt.planned(
+        "y ~ dose", mt.crossed(animal=30, dose=[1.0, 2.0, 4.0]), fixed={"dose": 0.1},
+        sd={"Residual": 1}, variance=mt.PowerOf("dose"), residual={"power": 0.5},
+    )  # fmt: skip
+    table = mt.power_curve(plan, "power", {"power": [0.0, 0.6]}, replicates=50, seed=1)
+    assert list(table.columns[:3]) == ["power (variance)", "nobs", "power"]
+    assert table["power"][0] < 0.2 < 0.9 < table["power"][1]
+    ax = table.plot()
+    assert ax.get_xlabel() == "power (variance)"
+    plt.close("all")

@@ -507,10 +507,10 @@ def _check_inside(state: State, criterion: GeneralCriterion) -> None:
                 "reproduce its rows exactly. Join levels, or use fewer effects."
             )
     if correlation is not None and correlation.room(eta[: residual.nc]) < 1e-7:
-        remedy = "a random effect that competes with it" if criterion.nt else "the structure"
+        remedy = ", or leave out a random effect that competes with it" if criterion.nt else ""
         raise FitError(
             f"{correlation.text} tends to the end of its range, where the residuals of a group "
-            f"determine each other exactly: simplify it, or {remedy}."
+            f"determine each other exactly: use a simpler structure{remedy}."
         )
     if np.abs(theta).max(initial=0.0) > 1e7:
         raise FitError(NO_RESIDUAL)

@@ -449,6 +449,11 @@ def _notes(plan: PlannedModel, questions: list[Question], along: Any, alpha: flo
     return notes
 
 
+def _column(name: str) -> str:
+    """Return the name of a column of the grid; the power of a variance is not the power."""
+    return "power (variance)" if name == "power" else name
+
+
 def _shown(
     plan: PlannedModel, cases: list[_Case], questions: list[Question], rows: Rows,
     notes: list[str], how: str, formula: bool, alpha: float, level: float, entropy: int,
@@ -456,7 +461,11 @@ def _shown(
 ) -> PowerTable:  # fmt: skip
     several = len(questions) > 1
     left: list[dict[str, Any]] = [
-        {**case.settings, "nobs": case.plan.nobs, **({"test": q.name} if several else {})}
+        {
+            **{_column(k): v for k, v in case.settings.items()},
+            "nobs": case.plan.nobs,
+            **({"test": q.name} if several else {}),
+        }
         for case in cases
         for q in questions
     ]
@@ -471,7 +480,7 @@ def _shown(
         digits=3,
         attrs={
             "alpha": alpha, "level": level, "seed": entropy,
-            "method": "exact" if formula else "simulation", "along": list(along or ()),
+            "method": "exact" if formula else "simulation", "along": [_column(name) for name in along or ()],
             "tests": [bound.said for bound in cases[0].ready.bound],
         },
     )  # fmt: skip

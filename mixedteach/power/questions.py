@@ -133,9 +133,11 @@ def ask(
         if test in _residual_tests(base):
             return Question(test, "residual", ddf)
         if isinstance(base, GeneralModel) and test in base.variance_names:
+            tests = _residual_tests(base).items()
+            whole = [kind for kind, names in tests if test in names] or list(dict(tests))
             raise InferenceError(
-                f"'{test}' is not tested alone: test={listed(_residual_tests(base), last='or')} "
-                "leaves out all parameters of that structure."
+                f"'{test}' is not tested alone: write test={listed(whole, last='or')}, which leaves "
+                "out all parameters of that structure."
             )
     known = [*terms, *random, *names, *_residual_tests(base)]
     raise InferenceError(
