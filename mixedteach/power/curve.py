@@ -462,7 +462,9 @@ def _shown(
     several = len(questions) > 1
     left: list[dict[str, Any]] = [
         {
-            **{_column(k): v for k, v in case.settings.items()},
+            **{_column(name): value for name, value in case.settings.items()},
+            "nobs": case.plan.nobs,
+            **({"test": q.name} if several else {}),
             "nobs": case.plan.nobs,
             **({"test": q.name} if several else {}),
         }

@@ -136,8 +136,8 @@ def ask(
             tests = _residual_tests(base).items()
             whole = [kind for kind, names in tests if test in names] or list(dict(tests))
             raise InferenceError(
-                f"'{test}' is not tested alone: write test={listed(whole, last='or')}, which leaves "
-                "out all parameters of that structure."
+                f"'{test}' is not tested alone: write test={listed(whole, last='or')}, which "
+                "leaves out all parameters of that structure."
             )
     known = [*terms, *random, *names, *_residual_tests(base)]
     raise InferenceError(
