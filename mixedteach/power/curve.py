@@ -465,8 +465,6 @@ def _shown(
             **{_column(name): value for name, value in case.settings.items()},
             "nobs": case.plan.nobs,
             **({"test": q.name} if several else {}),
-            "nobs": case.plan.nobs,
-            **({"test": q.name} if several else {}),
         }
         for case in cases
         for q in questions
@@ -482,7 +480,8 @@ def _shown(
         digits=3,
         attrs={
             "alpha": alpha, "level": level, "seed": entropy,
-            "method": "exact" if formula else "simulation", "along": [_column(name) for name in along or ()],
+            "method": "exact" if formula else "simulation",
+            "along": [_column(name) for name in along or ()],
             "tests": [bound.said for bound in cases[0].ready.bound],
         },
     )  # fmt: skip
