@@ -399,3 +399,12 @@ def test_power_is_that_of_the_same_model_written_otherwise() -> None:
     with pytest.raises(mt.FitError, match="are independent: leave it out"):
         mt.planned("y ~ dose + (0+dose|||child)", frame, fixed=fixed,
                    sd={"child": 0.8, "Residual": 1}, corr={"child": 0.5})  # fmt: skip
+
+
+def test_many_responses_are_fitted_as_one_is() -> None:
+    m = mt.lmer("Reaction ~ Days + (Days|||Subject)", data("sleepstudy"))
+    Y = m.simulate(6, seed=4)
+    many = m.refit_many(Y)
+    alone = [m.refit(Y[i]) for i in Y]
+    np.testing.assert_allclose(many.llf, [one.llf for one in alone], atol=1e-8)
+    np.testing.assert_allclose(many.params, [one.params for one in alone], rtol=1e-8)

@@ -122,6 +122,8 @@ class Batch:
     """
 
     def __init__(self, problem: Problem, reml: bool = True) -> None:
+        if any(problem.tied):  # effects that share a variance: one response at a time
+            raise NotTogether
         self.problem, self.reml = problem, reml
         self.criterion = problem.criterion(reml)
         self.sizes = self.criterion.moments.sizes
