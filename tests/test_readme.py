@@ -61,4 +61,5 @@ def test_table_from_r(call):
     m = mt.lmer("y ~ a*b + (1|g)", d) if "b" in call.split("(")[-1] else None
     m = m or mt.lmer("y ~ a + (1|g)", d)
     call = call.replace('"bootstrap"', '"bootstrap", nsim=2')
-    eval(call, {"m": m, "mt": mt, "new": d.head(3), "y": m.simulate(1, seed=1)[0]})
+    names = {"m": m, "mt": mt, "new": d.head(3), "y": m.simulate(1, seed=1)[0]}
+    eval(call, names | {"Y": m.simulate(3, seed=1)})
