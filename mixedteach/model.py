@@ -59,6 +59,7 @@ from mixedteach.inference.parameters import effect_pairs, variance_estimates, va
 from mixedteach.table import Summary, Table
 
 if TYPE_CHECKING:
+    from mixedteach.fitting.batch import Batch
     from mixedteach.fitting.residual.parts import Structure
     from mixedteach.matrices import Matrices
     from mixedteach.refits import Refits
@@ -727,6 +728,13 @@ class MixedModel(FixedEffects):
         values, index = check_responses(responses, self.nobs)
         with progress(len(values), "refits") as bar:
             return self.refits(values, index, bar.update)
+
+    @cached_property
+    def batch(self) -> Batch | None:
+        """The design made ready for many responses; None if they are better fitted one by one."""
+        from mixedteach.fitting.batch import together
+
+        return together(self.fit.problem, self.reml)
 
     def refits(
         self, Y: Array, index: pd.Index | None = None,

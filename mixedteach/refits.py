@@ -7,7 +7,7 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.errors import DataError, FitError, InferenceError, did_you_mean, shown
-from mixedteach.fitting.batch import Batch, BatchFit, NotTogether
+from mixedteach.fitting.batch import BatchFit
 from mixedteach.inference import many
 from mixedteach.inference.anova import TYPES, contrasts
 from mixedteach.inference.containment import Containment
-from mixedteach.inference.functions import Method
 from mixedteach.inference.parameters import variance_arrays
 from mixedteach.table import Table
 
@@ -44,6 +43,7 @@ class Refits:
         The log-likelihood, restricted under REML.
     boundary : Series of bool
         Whether a variance is estimated as zero or a correlation matrix as singular.
+    responses : ndarray, shape (responses, nobs)
     together : bool
         Whether the fits were made together; the numbers are the same.
     """
@@ -51,8 +51,8 @@ class Refits:
     def __init__(
         self, model: MixedModel, Y: Array, index: pd.Index, tell: Callable[[int], object]
     ) -> None:
-        self.model, self._Y, self.index = model, Y, index
-        self._batch = batch_of(model)
+        self.model, self.responses, self.index = model, Y, index
+        self._batch = model.batch
         self.together = self._batch is not None
         if self._batch is not None:
             self._found = self._batch.fit(Y, tell)
@@ -71,11 +71,11 @@ class Refits:
     _found: BatchFit
 
     def _one_by_one(self, tell: Callable[[int], object]) -> tuple[Array, Array, Array, Array]:
-        model, count = self.model, len(self._Y)
+        model, count = self.model, len(self.responses)
         values = np.full((count, len(model.variance_names)), np.nan)
         beta, llf = np.full((count, len(model.params)), np.nan), np.full(count, np.nan)
         zero = np.zeros(count, bool)
-        for i, y in enumerate(self._Y):
+        for i, y in enumerate(self.responses):
             try:
                 fit = model.fit.problem.refit(y, model.reml)
             except (FitError, np.linalg.LinAlgError):
@@ -138,16 +138,15 @@ class Refits:
         method, kind = model.method(ddf), TYPES[type]
         counted = isinstance(method, Containment)
         if self._batch is None or (counted and kind == 1):  # there L depends on the variances
-            found = [self._test_alone(y, terms[term], ddf, kind) for y in self._Y]
+            found = [self._test_alone(y, terms[term], ddf, kind) for y in self.responses]
             rows = np.array(found, float).reshape(-1, 3)
             F, q, den = rows[:, 0], rows[:, 1], rows[:, 2]
         else:
             L = contrasts(model, kind, counted)[terms[term]]
             den_df = method.terms[terms[term]] if counted else np.inf
-            parts = list(self._tests(L, method, den_df)) if len(L) else []
-            F = np.concatenate([p.F for p in parts]) if parts else np.full(len(self), np.nan)
-            den = np.concatenate([p.den_df for p in parts]) if parts else F
-            q = np.full(len(self), parts[0].num_df if parts else 0)
+            nothing = np.full(len(self), np.nan)
+            F, q, den = self.test(L, ddf, den_df) if len(L) else (nothing, 0, nothing)
+            q = np.full(len(self), q)
         p = many.f_pvalues(many.Tests(F, np.maximum(q, 1), den))
         table = pd.DataFrame({"num_df": q, "den_df": den, "F": F, "p": p}, index=self.index)
         return Table(
@@ -157,21 +156,26 @@ class Refits:
                    "level": None},
         )  # fmt: skip
 
-    def _tests(self, L: Array, method: Method, den_df: float) -> Iterator[many.Tests]:
-        """Test L beta = 0, as many fits at a time as were made together."""
+    def test(self, L: Array, ddf: str | None = None, den_df: float = np.inf) -> many.Tests:
+        """Test L beta = 0 in all fits that were made together.
+
+        `den_df` is used by methods whose df are the same in every fit (containment, none).
+        """
         batch, found = self._batch, self._found
         assert batch is not None
+        method = self.model.method(ddf)
         how = {"Satterthwaite": many.satterthwaite, "Kenward-Roger": many.kenward_roger}
         test = how.get(method.name)
+        F, den, q = np.full(len(self), np.nan), np.full(len(self), np.nan), 0
         for start in range(0, len(self), batch.chunk):
-            own = slice(start, start + batch.chunk)
-            good = np.isfinite(found.value[own])
-            at = batch.at(found.theta[own][good], batch.responses(self._Y[own][good]))
-            args = (batch, at, found.coefficients[own][good], L)
-            part = test(*args) if test else many.wald(*args, den_df)
-            F, den = np.full((2, len(good)), np.nan)
-            F[good], den[good] = part.F, part.den_df
-            yield many.Tests(F, part.num_df, den)
+            own = np.arange(start, min(start + batch.chunk, len(self)))
+            own = own[np.isfinite(found.value[own])]
+            if not len(own):
+                continue
+            at = batch.at(found.theta[own], batch.responses(self.responses[own]))
+            args = (batch, at, found.coefficients[own], L)
+            F[own], q, den[own] = test(*args) if test else many.wald(*args, den_df)
+        return many.Tests(F, q, den)
 
     def _test_alone(
         self, y: Array, term: tuple[str, ...], ddf: str | None, kind: int | str
@@ -192,18 +196,6 @@ class Refits:
     def failed(self) -> int:
         """How many responses could not be fitted."""
         return int(self.llf.isna().sum())
-
-
-def batch_of(model: MixedModel) -> Batch | None:
-    """Return the design of a model made ready for many responses, or None if that gains nothing."""
-    from mixedteach.fitting.lmm import Problem
-
-    if type(model.fit.problem) is not Problem:  # residual structures are fitted one by one
-        return None
-    try:
-        return Batch(model.fit.problem, model.reml)
-    except NotTogether:
-        return None
 
 
 def check_responses(Y: Any, nobs: int) -> tuple[Array, pd.Index]:

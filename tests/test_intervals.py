@@ -475,7 +475,7 @@ def test_bootstrap_can_be_interrupted(tablets, monkeypatch, together):
     if together:
         monkeypatch.setattr(batch.Batch, "_fit", stop)
     else:
-        monkeypatch.setattr(batch, "_WORTH", -1.0)
+        monkeypatch.setattr(tablets, "batch", None)
         monkeypatch.setattr(Problem, "refit", stop)
     with pytest.raises(KeyboardInterrupt):
         bootstrap(tablets, 0.95, 1000, 1)

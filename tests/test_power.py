@@ -11,12 +11,14 @@ import pytest
 from scipy import special
 
 import mixedteach as mt
+from mixedteach.fitting.batch import Batch
+from mixedteach.fitting.lmm import Problem
 from mixedteach.power import exact
 from mixedteach.power.curve import clopper_pearson
 from mixedteach.power.designs import at
 from mixedteach.power.planned import from_fit
 from mixedteach.power.questions import ask
-from mixedteach.power.simulation import Experiment, recipe
+from mixedteach.power.simulation import Experiment, experiment, recipe
 
 PLANKS = "humidity ~ width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)"
 
@@ -388,7 +390,8 @@ def test_the_seed_decides(planks):
     assert same["power"][0] == drawn["power"][0]
 
 
-def test_failures_are_counted(monkeypatch):
+@pytest.mark.parametrize("together", [True, False])
+def test_failures_are_counted(monkeypatch, together):
     m, calls = pairs(6, 5.0), []
     refit = mt.MixedModel.refit
 
@@ -398,11 +401,57 @@ def test_failures_are_counted(monkeypatch):
             raise mt.FitError("No.")
         return refit(self, y, *args)
 
-    monkeypatch.setattr(mt.MixedModel, "refit", sometimes)
+    def never(self, *args):
+        raise mt.FitError("No.")
+
+    experiment.cache_clear()  # it remembers how its fits are made
+    if together:  # what needs a closer look is fitted alone, and fails
+        monkeypatch.setattr(Batch, "_settle", lambda self, best, of, active: fifth(len(of)))
+        monkeypatch.setattr(Batch, "_other_valley", lambda self, best, of, active: ~active & False)
+        monkeypatch.setattr(Problem, "refit", never)
+    else:
+        monkeypatch.setattr(mt.MixedModel, "batch", None)
+        monkeypatch.setattr(mt.MixedModel, "refit", sometimes)
     table = mt.power_of(m, "method", method="simulation", replicates=50, seed=1)
     assert table["failed"][0] == 10
     assert table["power"][0] == 0.8
     assert "10 of 50 tests gave no p-value" in " ".join(table.notes)
+    experiment.cache_clear()
+
+
+def fifth(count: int) -> np.ndarray:
+    return np.arange(1, count + 1) % 5 == 0
+
+
+ASKED = [
+    ("width", {}),
+    ("width", {"type": 1, "ddf": "containment"}),
+    ("width:depth", {"ddf": "kenward-roger"}),
+    ("depth", {"ddf": "containment"}),
+    ("width[2]", {"ddf": "kenward-roger"}),
+    ("width[2]", {"ddf": "containment"}),
+    ("width[2]", {"ddf": "none"}),
+    ("1 - 2", {"means": "width"}),
+    ("any", {"means": "width", "adjust": "holm"}),
+    ("all", {"means": "width", "ddf": "kenward-roger"}),
+    ("2 - 3", {"means": "width", "adjust": "sidak"}),
+    ({"a": [1, 0, -1]}, {"means": "width"}),
+    ("(1|plank:width)", {}),
+]
+
+
+@pytest.mark.parametrize(("test", "options"), ASKED, ids=str)
+def test_p_values_of_fits_made_together_are_those_of_each(planks, test, options):
+    plan = from_fit(planks)
+    chosen = {"type": 3, "ddf": None, "means": None, "adjust": None} | options
+    own = Experiment(recipe(plan, (ask(planks, test, **chosen),)))
+    # a test whose hypothesis depends on the variances is made of each fit
+    assert own.together is (options != {"type": 1, "ddf": "containment"})
+    p, boundary = own.replicates(np.random.default_rng(3), 12)
+    own.together = False
+    alone, zero = own.replicates(np.random.default_rng(3), 12)
+    np.testing.assert_allclose(p, alone, rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(boundary, zero)
 
 
 def test_fits_at_the_boundary_are_counted():

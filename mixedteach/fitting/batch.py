@@ -424,6 +424,16 @@ class Batch:
         return odd
 
 
+def together(problem: Problem, reml: bool) -> Batch | None:
+    """Return a problem made ready for many responses, or None if that gains nothing."""
+    if type(problem) is not Problem:  # residual structures are fitted one by one
+        return None
+    try:
+        return Batch(problem, reml)
+    except NotTogether:
+        return None
+
+
 @dataclass
 class BatchFit:
     """Optima of B responses.

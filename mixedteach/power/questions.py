@@ -16,18 +16,21 @@ import numpy as np
 from scipy import special
 
 from mixedteach.errors import InferenceError, did_you_mean, listed, one_of, shown
+from mixedteach.fitting.batch import Batch, together
 from mixedteach.fitting.blocks import entries
 from mixedteach.fitting.general import GeneralProblem, refit_near
 from mixedteach.fitting.lmm import Problem
 from mixedteach.fitting.residual.covariance import Residual
 from mixedteach.general import GeneralModel
 from mixedteach.inference import adjust as adjustment
+from mixedteach.inference import many
 from mixedteach.inference.anova import TYPES, contrasts
 from mixedteach.inference.containment import Containment
 from mixedteach.inference.distributions import f_pvalue, t_pvalue, tukey_pvalue
-from mixedteach.inference.functions import Method, variances
+from mixedteach.inference.functions import Method, PlainMethod, variances
 from mixedteach.inference.ranova import Reduction, linear_loglik, reductions
 from mixedteach.model import MixedModel
+from mixedteach.refits import Refits
 
 Array = np.ndarray
 PValue = Callable[[MixedModel], float]
@@ -85,6 +88,8 @@ class Bound:
         The parameters of the residual covariance that are tested.
     single : bool
         Whether it is one test of L, without adjustment.
+    many : callable, optional
+        The same for fits that were made together: all p-values at once.
     """
 
     pvalue: PValue
@@ -93,6 +98,7 @@ class Bound:
     term: int | None = None
     single: bool = True
     residual: tuple[str, ...] = ()
+    many: Callable[[Refits], Array] | None = None
 
 
 def ask(
@@ -211,8 +217,13 @@ def _term(question: Question, base: MixedModel) -> Bound:
             f"'{question.name}' cannot be tested in this experiment: the other terms determine it, "
             "or the data hold no observations for it."
         )
+
+    def all_at_once(fits: Refits) -> Array:
+        return many.f_pvalues(fits.test(L, question.ddf, method.terms[term] if ledger else np.inf))
+
     title = "" if len(base.design.terms) == 1 else f", {_TITLES[question.type]}"
-    return Bound(pvalue, f"{question.name} (F test{title}); df: {method.name}", L)
+    said = f"{question.name} (F test{title}); df: {method.name}"
+    return Bound(pvalue, said, L, many=None if sequential else all_at_once)
 
 
 def _coefficient(question: Question, base: MixedModel) -> Bound:
@@ -225,7 +236,20 @@ def _coefficient(question: Question, base: MixedModel) -> Bound:
     def pvalue(m: MixedModel) -> float:
         return float(t_pvalue(*_t(m, methods(m), L))[0])
 
-    return Bound(pvalue, f"{question.name} (t test); df: {base.method(question.ddf).name}", L)
+    def all_at_once(fits: Refits) -> Array:
+        t, df = _t_together(fits, question, L)
+        return t_pvalue(t, df)[:, 0]
+
+    said = f"{question.name} (t test); df: {base.method(question.ddf).name}"
+    return Bound(pvalue, said, L, many=all_at_once)
+
+
+def _t_together(fits: Refits, question: Question, L: Array) -> tuple[Array, Array]:
+    """Return |t| and df of each row of L, an array (fits, rows) each; the F of one row is t^2."""
+    method = fits.model.method(question.ddf)
+    known = method.df(L) if isinstance(method, (Containment, PlainMethod)) else np.zeros(len(L))
+    tests = [fits.test(row[None], question.ddf, df) for row, df in zip(L, known, strict=True)]
+    return np.sqrt([test.F for test in tests]).T, np.array([test.den_df for test in tests]).T
 
 
 def _t(m: MixedModel, method: Method, L: Array) -> tuple[Array, Array]:
@@ -275,8 +299,7 @@ def _contrast(question: Question, base: MixedModel) -> Bound:
     worst = max if question.name == ALL else min
     methods = _methods(question, base)
 
-    def pvalue(m: MixedModel) -> float:
-        t, df = _t(m, methods(m), L[used])
+    def adjusted(t: Array, df: Array) -> float:
         if plan.name == "tukey":
             root = np.sqrt(2) * np.abs(t)
             if several and np.ptp(df) < 1e-9 * abs(df[0]):  # then one of them decides
@@ -291,11 +314,19 @@ def _contrast(question: Question, base: MixedModel) -> Bound:
         p = p if several or len(used) == 1 else p[own]
         return float(worst(p)) if not np.isnan(p).any() else np.nan
 
+    def pvalue(m: MixedModel) -> float:
+        return adjusted(*_t(m, methods(m), L[used]))
+
+    def all_at_once(fits: Refits) -> Array:
+        found = zip(*_t_together(fits, question, L[used]), strict=True)
+        return np.array([np.nan if np.isnan(t).any() else adjusted(t, df) for t, df in found])
+
     name = f"{question.name} of the contrasts" if several else question.name
     of = question.means if isinstance(question.means, str) else " and ".join(question.means)
     how = plan.caption or "t test"
     said = f"{name} ({of}); df: {table.attrs['ddf']}; {how}"
-    return Bound(pvalue, said, L[own], single=len(own) == 1 and plan.name == "none")
+    single = len(own) == 1 and plan.name == "none"
+    return Bound(pvalue, said, L[own], single=single, many=all_at_once)
 
 
 # -- random effects --------------------------------------------------------------------------------
@@ -303,26 +334,38 @@ def _contrast(question: Question, base: MixedModel) -> Bound:
 
 def _random(question: Question, base: MixedModel) -> Bound:
     reduction = next(r for r in reductions(base.random) if r.label == question.name)
-    loglik, variances_left = _reduced(base, reduction)
+    loglik, variances_left, reduced = _reduced(base, reduction)
     df = len(base.fit.state.theta) - variances_left
 
     def pvalue(m: MixedModel) -> float:
         lrt = max(0.0, 2 * (m.llf - loglik(m.fit.problem.y)))
         return float(special.chdtrc(df, lrt))
 
+    def without(Y: Array) -> Array:
+        return np.array([loglik(y) for y in Y]) if reduced is None else reduced.fit(Y).loglik
+
+    def all_at_once(fits: Refits) -> Array:
+        lrt = 2 * (fits.llf.to_numpy() - without(fits.responses))
+        return special.chdtrc(df, np.where(lrt < 0, 0.0, lrt))
+
     how = "REML" if base.reml else "ML"
     said = f"{question.name} (likelihood ratio as in ranova(), by {how})"
-    return Bound(pvalue, said, term=reduction.term)
+    return Bound(pvalue, said, term=reduction.term, many=all_at_once)
 
 
-def _reduced(base: MixedModel, reduction: Reduction) -> tuple[Callable[[Array], float], int]:
-    """Return the log-likelihood of the model without the effect, and its number of variances."""
+def _reduced(
+    base: MixedModel, reduction: Reduction
+) -> tuple[Callable[[Array], float], int, Batch | None]:
+    """Return the log-likelihood of the model without the effect, and its number of variances.
+
+    The batch, if there is one, finds the log-likelihoods of many responses together.
+    """
     full, reml = base.fit.problem, base.reml
     general = isinstance(full, GeneralProblem)
     whole = reduction.basis is None
     kept = [i for i in range(len(full.groups)) if i != reduction.term or not whole]
     if not kept and not general:
-        return lambda y: linear_loglik(full.X, y, reml), 0
+        return lambda y: linear_loglik(full.X, y, reml), 0, None
     bases = [reduction.basis if i == reduction.term else full.bases[i] for i in kept]
     codes, groups = [full.codes[i] for i in kept], [full.groups[i] for i in kept]
     tied = [full.tied[i] for i in kept]
@@ -330,11 +373,10 @@ def _reduced(base: MixedModel, reduction: Reduction) -> tuple[Callable[[Array], 
         own = full.residual_covariance
         problem = GeneralProblem(full.X, full.y, codes, bases, groups, own, tied)
         count = sum(entries(k) for k in problem.sizes) + own.size
-        return _general_loglik(problem, reml), count
-    else:
-        problem = Problem(full.X, full.y, codes, bases, groups, tied)
-        count = sum(entries(k) for k in problem.sizes)
-    return lambda y: problem.refit(y, reml).loglik, count
+        return _general_loglik(problem, reml), count, None
+    problem = Problem(full.X, full.y, codes, bases, groups, tied)
+    count = sum(entries(k) for k in problem.sizes)
+    return lambda y: problem.refit(y, reml).loglik, count, together(problem, reml)
 
 
 # -- the residual covariance -----------------------------------------------------------------------

@@ -115,6 +115,8 @@ class Experiment:
             except FitError:
                 self.warm = self.base.fit.warm
         self.bound: list[Bound] = [question.bind(self.base) for question in recipe.questions]
+        every = all(bound.many is not None for bound in self.bound)
+        self.together = every and self.base.batch is not None
 
     def refit(self, y: Array) -> MixedModel:
         """Fit the model to a drawn response."""
@@ -123,9 +125,22 @@ class Experiment:
         base = self.base
         return base.with_fit(refit_near(base.fit.problem, y, base.reml, self.warm))
 
-    def replicate(self, rng: np.random.Generator) -> tuple[list[float], bool]:
-        """Draw, fit and test once: p-values (NaN: none), and whether the fit is at the boundary."""
-        y = draw(self.recipe.mean, self.parts, self.recipe.sigma, rng, self.noise)
+    def replicates(self, rng: np.random.Generator, count: int) -> tuple[Array, Array]:
+        """Draw, fit and test `count` times.
+
+        Returns p-values (count, tests), NaN where there are none, and which fits are at the
+        boundary (count,).
+        """
+        recipe = self.recipe
+        Y = [draw(recipe.mean, self.parts, recipe.sigma, rng, self.noise) for _ in range(count)]
+        if self.together:
+            fits = self.base.refits(np.array(Y))
+            p = [bound.many(fits) for bound in self.bound if bound.many is not None]
+            return np.array(p).reshape(len(self.bound), count).T, fits.boundary.to_numpy()
+        found = [self._alone(y) for y in Y]
+        return np.array([p for p, _ in found]), np.array([zero for _, zero in found])
+
+    def _alone(self, y: Array) -> tuple[list[float], bool]:
         try:
             m = self.refit(y)
         except (FitError, np.linalg.LinAlgError):
@@ -178,11 +193,10 @@ def chunk(packed: bytes, entropy: int, key: tuple[int, int], count: int, alpha: 
     own = experiment(packed)
     rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
     out = np.zeros((len(own.bound) + 1, 2), int)
-    for _ in range(count):
-        p, boundary = own.replicate(rng)
-        out[:-1, 0] += [value < alpha for value in p]
-        out[:-1, 1] += np.isnan(p)
-        out[-1, 0] += boundary
+    p, boundary = own.replicates(rng, count)
+    out[:-1, 0] = (p < alpha).sum(axis=0)
+    out[:-1, 1] = np.isnan(p).sum(axis=0)
+    out[-1, 0] = boundary.sum()
     return out
 
 
