@@ -20,6 +20,7 @@ _HOME = {
     "likelihood": "_likelihood",
     "wrong_error_term": "_wrong_error_term",
     "planks_profiles": "_planks_profiles",
+    "power": "_power",
 }
 
 __getattr__, __dir__, __all__ = lazily(__name__, _HOME)

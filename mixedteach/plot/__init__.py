@@ -34,6 +34,7 @@ _HOME = {
     "residuals": "_residuals",
     "qq": "_qq",
     "power": "_power",
+    "f_test": "_f_test",
 }
 
 __getattr__, __dir__, __all__ = lazily(__name__, _HOME)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mixedteach.errors import InferenceError, a_kind, listed
+from mixedteach.errors import InferenceError, a_kind, did_you_mean, listed, shown
 from mixedteach.plot._style import (
     COLOURS,
     INK,
@@ -25,13 +25,23 @@ _WANTED = 0.8  # the usual wish (Cohen 1988, section 2.4)
 _WORDS = {"effect": "size of the effect", "readings": "readings of each"}
 
 
-def power(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def power(
+    table: pd.DataFrame,
+    *,
+    x: str | None = None,
+    by: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw power against the first thing that changes; a line for each value of the others.
 
     Parameters
     ----------
-    table : PowerTable
-        Made by :func:`mixedteach.power_curve`.
+    table : PowerTable or DataFrame
+        Made by :func:`mixedteach.power_curve`; or by hand, with a column ``power``, if `x` is
+        given.
+    x, by : str, optional
+        Columns: what to draw power against, and what each line stands for. Their names are
+        written at the axis and above the names of the lines.
     ax : Axes, optional
         By default a new figure.
 
@@ -44,7 +54,7 @@ def power(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Raises
     ------
     InferenceError
-        If the table is not one of powers along a grid.
+        If the table is not one of powers along a grid, or lacks a column.
 
     Examples
     --------
@@ -56,42 +66,76 @@ def power(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> ax = mt.plot.power(mt.power_curve(m, "method", {"tablet": [10, 20, 30, 40]}))
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('number of tablets', 'power')
+
+    A table made by hand: three designs and what they cost.
+
+    >>> import pandas as pd
+    >>> designs = pd.DataFrame({"cost [€]": [600, 1200, 2400], "power": [0.3, 0.6, 0.9]})
+    >>> mt.plot.power(designs, x="cost [€]").get_xlabel()
+    'cost [€]'
     """
-    along = _along(table)
+    own = x is not None
+    along = _chosen(table, x, by) if own else _along(table, by)
     first, others = along[0], along[1:]
+    if "lower" not in table.columns or "upper" not in table.columns:
+        table = table.assign(lower=table["power"], upper=table["power"])
     series = _series(table, others)
     with style():
         ax = own_or_new(ax)
         step = 0.008 * np.ptp(table[first].to_numpy(float))
         for i, (name, rows) in enumerate(series.items()):
             rows = rows.sort_values(first)
-            x, y = rows[first].to_numpy(float), rows["power"].to_numpy(float)
+            at, y = rows[first].to_numpy(float), rows["power"].to_numpy(float)
             ends = np.abs(np.array([y - rows["lower"], rows["upper"] - y]))
             colour = COLOURS[i % len(COLOURS)]
             if ends.any():  # bars beside each other
-                x = x + step * (i - 0.5 * (len(series) - 1))
+                at = at + step * (i - 0.5 * (len(series) - 1))
             ax.errorbar(
-                x, y, ends if ends.any() else None, color=colour,
+                at, y, ends if ends.any() else None, color=colour,
                 linestyle=LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], capsize=4,
                 elinewidth=1.8, label=name, clip_on=False,
             )  # fmt: skip
         _levels(ax, table)
-        x = table[first].to_numpy(float)
-        if len(np.unique(x)) <= 8:
-            ax.set_xticks(np.unique(x), [f"{value:g}" for value in np.unique(x)])
-        ax.set_xlabel(_label(table, first))
+        ticks = np.unique(table[first].to_numpy(float))
+        if len(ticks) <= 8:
+            ax.set_xticks(ticks, [f"{value:g}" for value in ticks])
+        ax.set_xlabel(first if own else _label(table, first))
         ax.set_ylabel("power")
         ax.set_ylim(0, 1.02)
         if len(series) > 1:
-            title = ", ".join(_label(table, name) for name in others)
+            title = ", ".join(name if own else _label(table, name) for name in others)
             ax.legend(
                 title=title, loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left",
                 title_fontsize=12,
             )  # fmt: skip
-    return describe(ax, _said(table, first, series))
+    return describe(ax, _said(first if own else _label(table, first), first, series))
 
 
-def _along(table: Any) -> list[str]:
+def _chosen(table: Any, x: Any, by: Any) -> list[str]:
+    """Return the columns named by the caller, or say what is wrong with them."""
+    if not isinstance(table, pd.DataFrame):
+        raise InferenceError(f"mt.plot.power draws a table of powers, not {a_kind(table)}.")
+    names = [name for name in (x, by) if name is not None]
+    for name in (*names, "power"):
+        if name not in table.columns:
+            raise InferenceError(
+                f"The table has no column {shown(name)}."
+                + did_you_mean(str(name), [str(c) for c in table.columns])
+            )
+    for name in (x, "power"):
+        numeric = pd.api.types.is_numeric_dtype(table[name])
+        if not numeric or not len(table) or not np.isfinite(table[name]).all():
+            raise InferenceError(
+                f"The column {shown(name)} must hold numbers, none of them missing."
+            )
+    return names
+
+
+def _along(table: Any, by: Any) -> list[str]:
+    if by is not None:
+        raise InferenceError(
+            f"by={shown(by)} needs x= beside it: name the column to draw power against."
+        )
     if not isinstance(table, pd.DataFrame):
         raise InferenceError(
             f"mt.plot.power draws a table made by mt.power_curve(...), not {a_kind(table)}."
@@ -147,8 +191,7 @@ def _label(table: pd.DataFrame, name: str) -> str:
     return f"number of {name}s" if whole and "(" not in name and "[" not in name else name
 
 
-def _said(table: pd.DataFrame, first: str, series: dict[str, pd.DataFrame]) -> str:
-    label = _label(table, first)
+def _said(label: str, first: str, series: dict[str, pd.DataFrame]) -> str:
     sentences = [f"Power against the {label}."]
     for name, rows in series.items():
         rows = rows.sort_values(first)
