@@ -36,7 +36,7 @@ def cheapest(explorer, **settings):
     ("planks", "readings", "difference", "sd", "expected"),
     [
         # R: 1 - pf(qf(.95, 2, df), 2, df, D^2 / (2 * (sd^2 + .39^2 / r) / g)), df = 2 * (g - 1);
-        # SciPy's non-central F is good to 1e-9
+        # R sums to 1e-9 only: the series of beta distributions gives SciPy's digits
         (20, 5, 0.5, 0.55, 0.6510933048535),
         (31, 2, 0.5, 0.55, 0.8042760770816),
         (11, 5, 0.5, 0.30, 0.8067062636930),
