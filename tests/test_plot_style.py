@@ -1,6 +1,8 @@
 """What all pictures share."""
 
+import ast
 import itertools
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib as mpl
@@ -28,6 +30,16 @@ def test_axes_have_large_letters_and_leave_no_trace():
     assert ax.title.get_ha() == "center"  # the centred title is not the one that is used
     assert tuple(ax.figure.get_size_inches()) == (9, 4.5)
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(_style.__file__).parent.glob("*.py")), ids=lambda p: p.stem
+)
+def test_a_new_figure_is_not_made_within_the_style(path):
+    # else, as the first picture of a notebook, it would be the only one that is shown (see axes())
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.With) and "style()" in ast.unparse(node.items[0]):
+            assert "own_or_new" not in ast.unparse(node)
 
 
 def test_description_joins_the_axes_of_a_figure():

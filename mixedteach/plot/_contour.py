@@ -76,8 +76,8 @@ def likelihood_contour(
     steps = m.optimizer_path(start)
     over = _over_sds if m.theta.size == 1 else _over_thetas
     x, y, height, path, names = over(m, steps.filter(like="theta").to_numpy(float))
+    ax = own_or_new(ax, (9, 5))
     with style():
-        ax = own_or_new(ax, (9, 5))
         levels = [level for level in _LEVELS if level < height.max()]
         shades = [to_hex(np.array([1, 1, 1]) - k * np.array(_STEP)) for k in range(len(levels) + 1)]
         ax.contourf(x, y, height, [-1, *levels, np.inf], colors=shades)

@@ -84,8 +84,8 @@ def f_test(
     limit = float(special.fdtri(q, nu, 1 - alpha))
     end = _end(q, nu, delta, seen, limit)
     x = np.linspace(end / 2000, end, 2000)
+    ax = own_or_new(ax)
     with style():
-        ax = own_or_new(ax)
         chance = np.gradient(special.fdtr(q, nu, x), x)
         top = 1.25 if q <= 2 else 1.25 * chance.max()
         ax.plot(x, chance, color=INK, label="no difference")

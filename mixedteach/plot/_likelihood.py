@@ -71,8 +71,8 @@ def likelihood(m: MixedModel, *, of: str = "sd", ax: Axes | None = None) -> Axes
     unit = sd_unit(m) if of == "sd" else ""
     symbol = f"$\\sigma_{term.label[0].upper()}$"
     symbol = symbol if of == "sd" else rf"$\theta$ = {symbol}$/\sigma$"
+    ax = own_or_new(ax)
     with style():
-        ax = own_or_new(ax)
         larger = best[True] >= best[False]
         for reml, colour, line, marker in ((True, BLUE, "-", "o"), (False, VERMILION, "--", "s")):
             ax.plot(x, drawn[reml], line, color=colour, label="REML" if reml else "ML")

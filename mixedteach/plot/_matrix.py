@@ -59,8 +59,8 @@ def matrix(
     """
     cells, rows, columns = _cells(values)
     n, k = cells.shape
+    ax = own_or_new(ax, _size(n, k, rows, columns))
     with style():
-        ax = own_or_new(ax, _size(n, k, rows, columns))
         draw(ax, cells, rows, columns, title, numbers)
         return describe(ax, _words(cells, title))
 

@@ -80,8 +80,8 @@ def power(
     if "lower" not in table.columns or "upper" not in table.columns:
         table = table.assign(lower=table["power"], upper=table["power"])
     series = _series(table, others)
+    ax = own_or_new(ax)
     with style():
-        ax = own_or_new(ax)
         step = 0.008 * np.ptp(table[first].to_numpy(float))
         for i, (name, rows) in enumerate(series.items()):
             rows = rows.sort_values(first)
