@@ -248,7 +248,7 @@ def power(per_plank: float = 60, per_reading: float = 2, budget: float = 2400) -
             (σ_PW = 0.30)?""",
         controls={
             "planks": Slider("planks", 3, 80, 1, PLANKS),
-            "readings": Slider("readings of a plank at a width", 1, 10, 1, READINGS),
+            "readings": Slider("readings at each width", 1, 10, 1, READINGS),
             "difference": Slider("difference", 0.1, 1.0, 0.05, DIFFERENCE),
             "sd": Slider("σ_PW (plank:width)", 0.2, 0.9, 0.05, SD),
         },
