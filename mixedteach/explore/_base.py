@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -274,14 +275,14 @@ class Explorer:
 
         self._inputs = {name: control.widget() for name, control in self.controls.items()}
         width = f"{self._picture.figure.bbox.width:.0f}px"
-        image = widgets.Image(format="jpeg", layout={"width": width, "max_width": "100%"})
+        image = widgets.Image(format="url", layout={"width": width, "max_width": "100%"})
         said = widgets.HTML()
 
         def show(change: Any = None) -> None:
             self._values = {name: box.value for name, box in self._inputs.items()}
             try:
                 answer = self._answer(**self._values)
-                image.value = self._picture.jpeg(answer)
+                image.value = b"data:image/jpeg;base64," + b64encode(self._picture.jpeg(answer))
                 said.value = f"<b>{escape(self._plain(self._words(answer)))}</b>"
             except MixedTeachError as error:  # a state that has no answer is said, not raised
                 said.value = f"<b>{escape(str(error))}</b>"
@@ -309,9 +310,7 @@ class Explorer:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Show the controls where Python runs; otherwise the picture, otherwise the words."""
-        import base64
-
         bundle = dict(self.widget._repr_mimebundle_())
-        bundle["image/png"] = base64.b64encode(self.png()).decode("ascii")
+        bundle["image/png"] = b64encode(self.png()).decode("ascii")
         bundle["text/plain"] = repr(self)
         return bundle
