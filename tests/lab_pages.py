@@ -26,6 +26,8 @@ class LessonPage:
         self.page.on("websocket", lambda socket: socket.on("framereceived", self._listen))
         self.page.goto(server.address(path))
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+        # the indicator says idle also before there is a kernel; this text does not
+        self.page.get_by_text("(ipykernel) | Idle").first.wait_for(timeout=60_000)
         self.wait_until_idle()
 
     def close(self) -> None:

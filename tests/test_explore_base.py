@@ -92,6 +92,16 @@ def test_controls_move_picture_and_words(explorer):
     assert "move the slider" in said.value
 
 
+def test_the_page_gets_the_picture_within_the_address(explorer):
+    image = explorer.widget.children[-2]
+    kind, _, file = bytes(image.value).partition(b",")
+    assert (image.format, kind) == ("url", b"data:image/jpeg;base64")
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(file))).convert("L"), float)
+    exact = np.asarray(Image.open(io.BytesIO(explorer.png())).convert("L"), float)
+    assert shown.shape == exact.shape
+    assert np.abs(shown - exact).mean() < 1  # of 255: JPEG's loss, letters from stamps
+
+
 def test_set_before_it_is_shown(explorer):
     explorer.set(x=0.5)
     assert explorer.widget.children[1].children[0].value == 0.5

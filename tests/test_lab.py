@@ -299,6 +299,8 @@ def test_an_explorer_run_and_saved_shows_its_picture_when_opened_again(lab_serve
     picture = ".jp-OutputArea-output img"
 
     page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.goto(lab_server.address("explorer.ipynb"))
     page.wait_for_selector(".jp-Notebook", timeout=60_000)
     page.wait_for_selector("text=Python 3 (ipykernel) | Idle", timeout=60_000)
@@ -310,6 +312,8 @@ def test_an_explorer_run_and_saved_shows_its_picture_when_opened_again(lab_serve
     while "widgets" not in lab_server.contents("explorer.ipynb")["content"]["metadata"]:
         assert time.monotonic() < until, "the notebook was not saved with its widgets' state"
         page.wait_for_timeout(200)
+    # at each press the page would ask the server for another icon of its tab, twice
+    assert not [address for address in asked if "favicon-busy" in address]
     page.close()
 
     sessions = f"{lab_server.url}api/sessions"

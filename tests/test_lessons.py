@@ -21,7 +21,7 @@ RHYTHM = [
     "The classic mistake", "The same in R and in statsmodels", "Check yourself", "Take away",
 ]  # fmt: skip
 MOST_LINES, MOST_COLUMNS = 18, 88
-MODULES = {"mixedteach", "numpy", "pandas", "scipy", "matplotlib", "statsmodels", "seaborn", "io"}
+MODULES = {"mixedteach", "numpy", "pandas", "scipy", "matplotlib", "statsmodels", "io"}
 # an address in memory, a place on somebody's disk, numpy's names for plain numbers
 NOISE = re.compile(
     r"0x[0-9a-f]{6,}|/(tmp|home|root|work|Users)/|[A-Z]:\\|np\.(float|int|True|False)"

@@ -16,8 +16,8 @@ import mixedteach
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-# Where conda-forge has another name (there the plain names pull in Qt and statsmodels as well).
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
+# Where conda-forge has another name (there the plain name pulls in Qt as well).
+CONDA_NAMES = {"matplotlib": "matplotlib-base"}
 # What is imported under another name than it is installed, or comes with something we ask for.
 IMPORTED_FROM = {
     "yaml": "pyyaml", "IPython": "ipywidgets", "requests": "pooch", "PIL": "matplotlib",
@@ -70,6 +70,19 @@ def test_everything_imported_is_declared():
     used = set().union(*(imports(path) for path in (ROOT / "mixedteach").rglob("*.py")))
     foreign = used - set(sys.stdlib_module_names) - {"mixedteach"}
     assert {IMPORTED_FROM.get(name, name).lower() for name in foreign} <= declared
+
+
+def test_jupyterlab_finds_the_setting_that_saves_widgets(tmp_path, monkeypatch):
+    from jupyter_server.services.config.manager import ConfigManager
+
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    ((source, target),) = build["build"]["targets"]["wheel"]["shared-data"].items()
+    place = tmp_path / Path(target).relative_to("etc/jupyter")
+    place.parent.mkdir(parents=True)
+    place.write_bytes((ROOT / source).read_bytes())
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path))
+    found = ConfigManager(config_dir_name="labconfig").get("default_setting_overrides")
+    assert found["@jupyter-widgets/jupyterlab-manager:plugin"] == {"saveState": True}
 
 
 def test_every_core_dependency_has_a_lower_bound():
