@@ -1,6 +1,6 @@
 """How long a student waits: the explorers' pictures and the lessons, in JupyterLab in a browser.
 
-    python benchmarks/explorers.py [--runs 2] [--lessons 3 6]     (needs Chromium and the test extra)
+    python benchmarks/explorers.py [--runs 2] [--lessons 3 6]      (Chromium and the test extra)
 
 For every control of every explorer, from the key press (or mouse button pressed):
 
