@@ -169,6 +169,28 @@ def parser() -> argparse.ArgumentParser:
         "every one of them",
     )  # fmt: skip
     sub.set_defaults(run=_grade, sub=sub)
+
+    about = "show and export the marks as they are now, points given by hand included"
+    sub = commands.add_parser(
+        "marks",
+        help=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"{about.capitalize()}.\nNothing is run again.",
+        epilog=_MARKS_EPILOG,
+    )
+    sub.add_argument(
+        "assignments", nargs="*", metavar="ASSIGNMENT",
+        help="its name, its number (7) or a part of its name (beech); by default all",
+    )  # fmt: skip
+    sub.add_argument(
+        "--course", metavar="DIR", type=Path, default=Path(),
+        help="the course folder (default: the current folder)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--out", metavar="FILE", type=Path,
+        help="the table of marks (default: marks.csv in the course folder)",
+    )  # fmt: skip
+    sub.set_defaults(run=_marks, sub=sub)
     return top
 
 
@@ -222,8 +244,9 @@ Then, in that folder:
   nbgrader generate_assignment ASSIGNMENT    what students get, in release/ASSIGNMENT
   (students work, and submitted/ID/ASSIGNMENT/ASSIGNMENT.ipynb is what they hand in)
   mixedteach grade ASSIGNMENT                the scores
+  (grade sentences by hand in nbgrader's formgrader)
+  mixedteach marks                           all points and totals, in marks.csv
   nbgrader generate_feedback ASSIGNMENT      a page for each student, in feedback/ID
-  nbgrader export                            grades.csv
 """
 
 _GRADE_EPILOG = """\
@@ -232,11 +255,23 @@ and the key in answer_keys. Written are nbgrader's gradebook, autograded/ID/ASSI
 (from which 'nbgrader generate_feedback' makes the page for the student), and for you
 reports/ASSIGNMENT.csv and reports/ASSIGNMENT/ID.txt.
 
-Sentences wait for a person ('?' in the table): use nbgrader's formgrader. Grading
-again is harmless: grades that a person gave are kept. Afterwards, 'nbgrader
-generate_feedback ASSIGNMENT --force' renews the feedback.
+Sentences wait for a person ('?' in the table): use nbgrader's formgrader. Points that
+a person gave ('*') are kept when you grade again. Then 'mixedteach marks' shows and
+writes all points and totals, and 'nbgrader generate_feedback ASSIGNMENT --force'
+renews the feedback.
 
 The exit code is 0 if all were graded and 1 if a submission could not be read.
+"""
+
+
+_MARKS_EPILOG = """\
+In the table, '*' are points that a person gave and '?' waits for a person (0 points
+until then); the total has the penalty for late work taken off.
+
+Written are marks.csv (a row for each student, a column for each assignment: what
+learning platforms read), reports/ASSIGNMENT.csv (points of each question) and
+reports/ASSIGNMENT/ID.txt. Penalties are computed anew from the points as they are,
+and from extensions.csv (columns: id, assignment, and hours or until).
 """
 
 
@@ -351,8 +386,18 @@ def _grade(args: argparse.Namespace) -> int:
     print(f"\n{count}, of which {unread} could not be read" if unread else f"\n{count} graded")
     if missing := grading.missing():
         print(f"handed in nothing: {', '.join(missing)}")
+    if any(grading.reports.waiting(result.standing) for result in results):
+        print("? is for a person to grade (nbgrader's formgrader); then: mixedteach marks")
     print(f"Feedback: nbgrader generate_feedback {grading.assignment} --force")
     return DIFFERS if unread else 0
+
+
+def _marks(args: argparse.Namespace) -> int:
+    from mixedteach.grading import grade
+
+    for line in grade.marks(args.course, args.assignments, args.out):
+        print(line)
+    return 0
 
 
 def _refuse(top: argparse.ArgumentParser, args: argparse.Namespace, unknown: list[str]) -> None:

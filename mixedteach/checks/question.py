@@ -23,7 +23,7 @@ The function's name is the question's, and that of the variable in the notebook.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -46,6 +46,33 @@ class Way:
     parts: Parts
     mistake: str | None = None  # None: the right way
     says: str = ""
+    analysis: str = ""  # whose numbers these are, where answers to several questions come from it
+
+
+@dataclass(frozen=True)
+class FollowOn:
+    """How a question builds on an earlier one, whose answer may be wrong.
+
+    Where submissions are graded, a later answer that is wrong, but is what follows from the
+    student's own earlier one, keeps a share of its points: a slip costs once. What follows is
+    either what the same wrong analysis gives (ways of both questions carry the same ``analysis``),
+    or computed from the earlier answer's numbers (``compute``).
+
+    Attributes
+    ----------
+    question : str
+        Short name of the earlier question.
+    share : float
+        Of the points of what follows, 0 to 1. More cannot be had by any earlier answer.
+    compute : callable, optional
+        ``(parts of the earlier answer, right parts of it, right parts of this one) -> parts``.
+        It gets the student's numbers as they are, and raises ``ValueError`` (or
+        ``ZeroDivisionError``, ``OverflowError``) where nothing follows from them.
+    """
+
+    question: str
+    share: float = 0.5
+    compute: Callable[[Parts, Parts, Parts], Parts] | None = None
 
 
 def right(
@@ -60,12 +87,16 @@ def mistake(
     values: Mapping[str, Any] | float | str | None = None,
     /,
     says: str = "",
+    analysis: str = "",
     **parts: Any,
 ) -> Way:
-    """Return what a classic mistake gives; `says` is added to what is said of it in general."""
+    """Return what a classic mistake gives; `says` is added to what is said of it in general.
+
+    Ways of several questions that come from one wrong analysis carry its name (:class:`FollowOn`).
+    """
     if name not in MISTAKES:
         raise KeyError(f"No mistake is called '{name}': see mixedteach/checks/catalogue.py.")
-    return Way(_parts(values, parts), name, says)
+    return Way(_parts(values, parts), name, says, analysis)
 
 
 def _parts(values: Any, parts: Mapping[str, Any]) -> Parts:
@@ -86,6 +117,8 @@ class Question:
     kind: Kind
     hints: Sequence[str]
     compute: Callable[[Any], Iterator[Way]] | None
+    follows: FollowOn | None = None
+    model: Callable[[Any], str] | None = None  # of sentences: a model answer, from the data
 
     @property
     def full_name(self) -> str:
@@ -105,7 +138,7 @@ class Question:
     def _named(self, way: Way) -> Way:
         names = self.kind.names()
         parts = {(names[0] if name == "" else name): v for name, v in way.parts.items()}
-        return Way(parts, way.mistake, way.says)
+        return replace(way, parts=parts)
 
 
 @dataclass
@@ -147,20 +180,25 @@ class Exercise:
         return f"{self.name}.csv"
 
     def question(
-        self, asks: str, kind: Kind, hints: Iterable[str] = ()
+        self, asks: str, kind: Kind, hints: Iterable[str] = (), follows: FollowOn | None = None
     ) -> Callable[[Callable[[Any], Iterator[Way]]], Callable[[Any], Iterator[Way]]]:
-        """Add the decorated function as a question."""
+        """Add the decorated function as a question, which may build on an earlier one."""
 
         def add(compute: Callable[[Any], Iterator[Way]]) -> Callable[[Any], Iterator[Way]]:
             name = compute.__name__
-            self.questions[name] = Question(self, name, asks, kind, list(hints), compute)
+            made = Question(self, name, asks, kind, list(hints), compute, follows)
+            self.questions[name] = made
             return compute
 
         return add
 
-    def sentences(self, name: str, asks: str, kind: Kind, hints: Iterable[str] = ()) -> None:
-        """Add a question whose answer a person judges."""
-        self.questions[name] = Question(self, name, asks, kind, list(hints), None)
+    def sentences(
+        self, name: str, asks: str, kind: Kind, hints: Iterable[str] = (),
+        model: Callable[[Any], str] | None = None,
+    ) -> None:  # fmt: skip
+        """Add a question whose answer a person judges; `model` writes one from the work on data."""
+        made = Question(self, name, asks, kind, list(hints), None, model=model)
+        self.questions[name] = made
 
     def read(self, file: str | Path) -> pd.DataFrame:
         """Read data of the exercise's form from a CSV file: same columns, same order of levels.

@@ -36,6 +36,10 @@ class Verdict:
         ``by hand`` (sentences) or ``handed in`` (graded data: judged later).
     parts : dict
         Name of a part -> whether it is right.
+    worth : dict
+        Name of a part -> which share of it is earned, where that is more than all or nothing.
+    weights : dict
+        Name of a part -> how much it counts; 1 if nothing is said.
     """
 
     question: str
@@ -44,13 +48,21 @@ class Verdict:
     message: str
     status: str
     parts: Mapping[str, bool] = field(default_factory=dict)
+    worth: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
-        """Which share of the parts is right, 0 to 1."""
+        """Which share of the points is earned, 0 to 1: parts count alike, unless weighted."""
         if self.ok:
             return 1.0
-        return sum(self.parts.values()) / len(self.parts) if self.parts else 0.0
+        weights = {part: self.weights.get(part, 1.0) for part in self.parts}
+        total = sum(weights.values())
+        earned = sum(
+            weight * max(float(self.parts[part]), self.worth.get(part, 0.0))
+            for part, weight in weights.items()
+        )
+        return min(earned / total, 1.0) if total > 0 else 0.0
 
     def __bool__(self) -> bool:
         return self.ok is True

@@ -7,18 +7,16 @@ build the notebook from which ``nbgrader generate_feedback`` makes the page that
 
 from __future__ import annotations
 
-import csv
-import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mixedteach.checks.judge import not_attempted
 from mixedteach.errors import MixedTeachError, did_you_mean, listed
-from mixedteach.grading import box, generate, key, returned, submission
-from mixedteach.grading.gradebook import Book, handed_in
+from mixedteach.grading import box, generate, key, report, returned, submission
+from mixedteach.grading.gradebook import Book, Standing, handed_in
 from mixedteach.grading.judging import Judge
 from mixedteach.grading.returned import Mark
 
@@ -41,8 +39,8 @@ class Result:
         Whether there was a notebook to grade.
     seconds : float
         In the box.
-    late : float
-        Points taken off for late work.
+    standing : Standing, optional
+        What the gradebook holds now: points, those that a person gave among them, and a penalty.
     again : bool
         Whether it had been graded before.
     """
@@ -52,19 +50,17 @@ class Result:
     notes: list[str] = field(default_factory=list)
     readable: bool = True
     seconds: float = 0.0
-    late: float = 0.0
+    standing: Standing | None = None
     again: bool = False
 
     @property
-    def mistakes(self) -> list[str]:
-        """The mistakes recognised, each with its question."""
-        found = ((name, mark.verdict.mistake) for name, mark in self.marks.items())
-        return [f"{name}: {mistake}" for name, mistake in found if mistake]
-
-    @property
-    def total(self) -> float:
-        """Points so far: what a person grades is not in it."""
-        return round(sum(mark.score or 0.0 for mark in self.marks.values()), 2)
+    def record(self) -> report.Record:
+        """What is kept of it for the reports."""
+        said = {
+            name: report.Said(mark.verdict.message, mark.verdict.status, mark.verdict.mistake)
+            for name, mark in self.marks.items()
+        }
+        return report.Record(said, self.notes, self.readable, round(self.seconds, 2))
 
 
 class Grading:
@@ -93,30 +89,75 @@ class Grading:
         self.book = Book(folder)
         self.folder, self.boxed, self.limits = folder, boxed, limits or box.Limits()
         self.keys = folder / "answer_keys"
-        self.assignment = _assignment(self.keys, word)
+        self.assignment = which(self.keys, word)
         self.key = key.read(self.keys / f"{self.assignment}.json")
         self.each_his_own = (self.keys / self.assignment).is_dir()
         self.prefix = f"{self.key.exercise}-"
         self._check()
+        self.reports = report.Reports(self.book, self.key)
+        self._extensions()
         why = box.refusal() if boxed else None
         if why:
             raise MixedTeachError(f"{why} (--no-box does that.)")
 
     def _check(self) -> None:
-        """Refuse to grade by a key that asks other questions than the gradebook knows."""
-        points = {name: answer.points for name, answer in self.key.answers.items()}
+        """Refuse a key that asks other questions than the gradebook; take the points from there.
+
+        The gradebook has them from ``source/``, by ``nbgrader generate_assignment``: that is where
+        they are changed.
+        """
         known = {
             cell.removeprefix(self.prefix): worth
             for cell, worth in self.book.points(self.assignment).items()
         }
-        if points != known:
-            differ = listed(sorted(n for n in {*points, *known} if points.get(n) != known.get(n)))
+        path = self.book.place("source", ".", self.assignment) / f"{self.assignment}.ipynb"
+        source = {
+            cell.removeprefix(self.prefix): worth
+            for cell, worth in (generate.points(generate.read(path)) if path.is_file() else {}
+            ).items()
+        }  # fmt: skip
+        regenerate = f"type nbgrader generate_assignment {self.assignment} --force"
+        if source and source != known:
+            differ = listed(_differing(source, known))
+            raise MixedTeachError(
+                f"source/{self.assignment} and the gradebook do not have the same questions and "
+                f"points ({differ} differ): {regenerate}."
+            )
+        if set(self.key.answers) != set(known):
+            differ = listed(sorted({*self.key.answers} ^ {*known}))
             raise MixedTeachError(
                 f"The key of {self.assignment} and the gradebook do not have the same questions "
-                f"and points ({differ} differ): after a change of source/{self.assignment}, put "
-                f"the points into the key, too, and type nbgrader generate_assignment "
-                f"{self.assignment} --force."
+                f"({differ} differ): 'mixedteach exercises --course DIR --force', with the same "
+                f"seed and students, makes the key again; then {regenerate}."
             )
+        self.points = known
+        written = {name: answer.points for name, answer in self.key.answers.items()}
+        self.changed = {
+            name: (written[name], known[name]) for name in _differing(written, known)
+        }  # fmt: skip
+        self.key = self._with_points(self.key)
+
+    def _with_points(self, answers: key.Key) -> key.Key:
+        """Return a key with the points of the gradebook."""
+        return replace(
+            answers,
+            answers={
+                name: replace(answer, points=self.points.get(name, answer.points))
+                for name, answer in answers.answers.items()
+            },
+        )
+
+    def _extensions(self) -> None:
+        """Put the list of those who have more time into the gradebook."""
+        from mixedteach.grading import late
+
+        found = late.extensions(
+            self.folder, self.assignment, lambda word: which(self.keys, word),
+            self.book.due(self.assignment),
+        )  # fmt: skip
+        if found is not None:
+            self.book.extend(self.assignment, found)
+        self.extensions = found or {}
 
     def students(self, wanted: Sequence[str] = ()) -> list[str]:
         """Return whose submissions are to be graded.
@@ -157,9 +198,20 @@ class Grading:
                     # trouble of the machine or of the course folder, not of the submission
                     result = Result(student, {}, [f"not graded: {error}"], readable=False)
                 results.append(result)
+                self.reports.keep(student, result.record)
                 each(result)
-        self._reports(results)
+        self.write_reports()
         return results
+
+    def write_reports(self) -> dict[str, Standing]:
+        """Write the reports from the gradebook as it is now: nothing is run, or judged, again."""
+        for student in self.book.standings(self.assignment):
+            self.book.take_off(self.assignment, student)
+        return self.reports.write(self._own_keys())
+
+    def _own_keys(self) -> dict[str, key.Key]:
+        paths = (self.keys / self.assignment).glob("*.json")
+        return {path.stem: key.read(path) for path in sorted(paths)}
 
     # -- one submission --------------------------------------------------------------------------
 
@@ -181,7 +233,9 @@ class Grading:
         marks = {}
         for name, answer in answers.answers.items():
             given = outcome.answers.get(name, NOTHING)
-            verdict = judge.verdict(answers, name, given)
+            verdict = judge.verdict(
+                answers, name, given, self._earlier(answers, name, outcome, marks)
+            )
             score = round(answer.points * verdict.share, 2)
             if answer.by_hand:
                 written = f"{self.prefix}{name}" not in matched.untouched()
@@ -196,6 +250,15 @@ class Grading:
         self._write(result, matched, outcome, when)
         return result
 
+    def _earlier(
+        self, answers: key.Key, name: str, outcome: box.Outcome, marks: Mapping[str, Mark]
+    ) -> Any:
+        """Return the answer that this one builds on, if there is one that can be judged."""
+        before = answers.builds_on(name)
+        if before not in marks or marks[before].verdict.status == "unreadable":
+            return None
+        return outcome.answers.get(before)
+
     def _handed_out(self, student: str) -> tuple[key.Key, Any, dict[str, bytes]]:
         """Return key, notebook and data that a student works with."""
         answers, place = self.key, self.book.place("source", ".", self.assignment)
@@ -205,7 +268,7 @@ class Grading:
                 raise MixedTeachError(
                     f"there is no key for this student ({path.relative_to(self.folder)})"
                 )
-            answers = key.read(path)
+            answers = self._with_points(key.read(path))
             place = self.folder / "handout" / student / self.assignment
         try:
             notebook = generate.read(place / f"{self.assignment}.ipynb")
@@ -238,70 +301,87 @@ class Grading:
             self.assignment, result.student, {cell: mark.score for cell, mark in cells.items()},
             untouched, unchanged, when,
         )  # fmt: skip
-        seconds, result.late = self.book.late(self.assignment, result.student)
-        if seconds:
-            off = f"; {result.late:g} points off" if result.late else ""
-            result.notes.append(f"late by {_span(seconds)}{off}")
-            made = returned.notebook(matched, outcome.cells, cells, texts, result.notes)
+        if result.student in self.extensions:
+            self.book.extend(self.assignment, self.extensions)  # of a submission that is new
+        self.book.take_off(self.assignment, result.student)
+        result.standing = self.book.standings(self.assignment)[result.student]
+        if result.standing.late:  # what it costs may change; nbgrader's page says that
+            about = [*result.notes, f"late by {report.span(result.standing.late)}"]
+            made = returned.notebook(matched, outcome.cells, cells, texts, about)
         _replace(path, generate.text(made))
         stamp = self.book.place("submitted", result.student, self.assignment) / "timestamp.txt"
         if when is not None:  # nbgrader compares the two, to see whether there is newer work
             _replace(place / "timestamp.txt", stamp.read_text(encoding="utf-8"))
 
-    # -- reports ---------------------------------------------------------------------------------
-
-    def _reports(self, results: Sequence[Result]) -> None:
-        folder = self.folder / "reports"
-        for result in results:
-            lines = [f"{self.assignment}, {result.student}", ""]
-            lines += [f"{name}: {m}. {m.verdict.message}" for name, m in result.marks.items()]
-            lines += [f"total: {result.total:g} of {self.worth:g} points"] if result.marks else []
-            lines += ["", *(f"- {note}" for note in result.notes)] if result.notes else []
-            _replace(folder / self.assignment / f"{result.student}.txt", "\n".join(lines) + "\n")
-        path, names = folder / f"{self.assignment}.csv", list(self.key.answers)
-        head = ["id", *names, "total", "of", "late", "mistakes", "notes"]
-        rows = _rows(path, head)
-        for result in results:
-            scores = [_number(result.marks.get(name)) for name in names]
-            rows[result.student] = [
-                result.student, *scores, f"{result.total:g}" if result.marks else "",
-                f"{self.worth:g}", f"{result.late:g}", "; ".join(result.mistakes),
-                "; ".join(result.notes),
-            ]  # fmt: skip
-        half = path.with_name(f".{path.name}.part")
-        with half.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([head, *map(rows.get, sorted(rows))])
-        os.replace(half, path)
-
-    @property
-    def worth(self) -> float:
-        """Points of all right answers together."""
-        return sum(answer.points for answer in self.key.answers.values())
+    # -- what is printed -------------------------------------------------------------------------
 
     def table(self) -> Iterator[str]:
         """Yield the head of the table that is printed: what the columns are."""
-        yield f"{self.assignment}: {len(self.key.answers)} questions, {self.worth:g} points"
-        for number, (name, answer) in enumerate(self.key.answers.items(), start=1):
-            hand = ", graded by a person" if answer.by_hand else ""
-            yield f"  {number:>2}  {name} ({answer.points:g}{hand})"
-        yield ""
-        heads = "".join(f"{number:>5}" for number in range(1, len(self.key.answers) + 1))
-        yield f"{'student':<20}{heads}{'total':>7}{'seconds':>9}"
+        for name, (written, worth) in self.changed.items():
+            yield f"{name} counts {worth:g} points, as in source (its key was made with {written:g})."
+        *about, heads = self.reports.head()
+        yield from about
+        yield f"{heads}{'seconds':>9}"
 
     def row(self, result: Result) -> Iterator[str]:
         """Yield the lines of the table on one student."""
-        cells = [_number(result.marks.get(name)) or "?" for name in self.key.answers]
-        if not result.marks:
-            cells = ["" for _ in cells]
-        total = f"{result.total:g}" if result.marks else "-"
         again = "  (graded again)" if result.again else ""
-        line = f"{result.student:<20}{''.join(f'{cell:>5}' for cell in cells)}"
-        yield _ascii(f"{line}{total:>7}{result.seconds:>9.1f}{again}")
-        for note in result.notes:
+        line = self.reports.row(result.student, result.standing)
+        yield _ascii(f"{line}{result.seconds:>9.1f}{again}")
+        for note in [*result.notes, *report.lateness(result.standing)]:
             yield _ascii(f"    {note}")
 
 
-def _assignment(keys: Path, word: str) -> str:
+def marks(folder: Path, words: Sequence[str] = (), path: Path | None = None) -> Iterator[str]:
+    """Write reports and marks from the gradebook, and yield what is to be printed.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The course folder.
+    words : sequence of str
+        Which assignments; none means all that the gradebook knows.
+    path : pathlib.Path, optional
+        Where the table of marks goes; by default ``marks.csv`` in the course folder.
+
+    Raises
+    ------
+    MixedTeachError
+        If there is no such assignment, or none was graded.
+    """
+    keys = folder / "answer_keys"
+    book = Book(folder)
+    names = dict.fromkeys(which(keys, word) for word in words) or [
+        name for name in sorted(path.stem for path in keys.glob("*.json")) if book.knows(name)
+    ]
+    if not names:
+        raise MixedTeachError(
+            f"The gradebook of {folder} knows no assignment yet: type nbgrader generate_assignment "
+            "and mixedteach grade first."
+        )
+    left = 0
+    for name in names:
+        grading = Grading(folder, name, boxed=False)
+        standings = grading.write_reports()
+        yield from grading.reports.head()
+        for student, standing in sorted(standings.items()):
+            yield _ascii(grading.reports.row(student, standing))
+            yield from (f"    {_ascii(note)}" for note in report.lateness(standing))
+            left += bool(grading.reports.waiting(standing))
+        yield ""
+    path = path or folder / report.MARKS
+    report.write_marks(book, names, path)
+    if left:
+        some = "1 submission waits" if left == 1 else f"{left} submissions wait"
+        yield f"{some} for a person to grade ({report.WAITING}): that counts 0 points until then."
+    yield f"* given by a person. Marks: {path}"
+
+
+def _differing(one: Mapping[str, float], other: Mapping[str, float]) -> list[str]:
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+
+
+def which(keys: Path, word: str) -> str:
     """Return the name of an assignment that a word means, by the keys that are there."""
     known = sorted(path.stem for path in keys.glob("*.json"))
     if not known:
@@ -343,28 +423,6 @@ def _replace(path: Path, text: str) -> None:
     if path.exists():
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
     generate.write(text, path)
-
-
-def _rows(path: Path, head: Sequence[str]) -> dict[str, list[str]]:
-    """Return the rows of an earlier report, for students that are not graded now."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            first, *rows = csv.reader(file)
-    except (OSError, ValueError, csv.Error):
-        return {}
-    return {row[0]: row for row in rows if len(row) == len(head)} if first == head else {}
-
-
-def _number(mark: Mark | None) -> str:
-    """Return the points as a cell of a table; nothing where a person has to grade."""
-    return "" if mark is None or mark.score is None else f"{mark.score:g}"
-
-
-def _span(seconds: float) -> str:
-    hours = seconds / 3600
-    if hours < 1:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def _ascii(text: str) -> str:

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,53 @@ from mixedteach.grading.course import CONFIG
 _QUIET = logging.getLogger("mixedteach.nbgrader")
 _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
+
+
+@dataclass(frozen=True)
+class Points:
+    """What the gradebook holds of one answer.
+
+    Attributes
+    ----------
+    score : float or None
+        Points, extra credit included; None where nobody has given any yet.
+    of : float
+        Points of a right answer.
+    by_person : bool
+        Whether a person gave them.
+    waiting : bool
+        Whether a person has to look at it (again).
+    """
+
+    score: float | None
+    of: float
+    by_person: bool = False
+    waiting: bool = False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the gradebook holds of one submission.
+
+    Attributes
+    ----------
+    points : dict
+        Graded cell -> its points.
+    late : float
+        Seconds after the due date, extension included; 0 if in time.
+    penalty : float
+        Points taken off for that.
+    """
+
+    points: Mapping[str, Points]
+    late: float
+    penalty: float
+
+    @property
+    def total(self) -> float:
+        """Points so far, the penalty taken off: what nbgrader exports."""
+        earned = sum(found.score or 0.0 for found in self.points.values())
+        return round(max(earned - self.penalty, 0.0), 2)
 
 
 class Book:
@@ -107,6 +155,19 @@ class Book:
                 raise unknown from None
             return {cell.name: float(cell.max_score) for cell in cells}
 
+    def knows(self, assignment: str) -> bool:
+        """Tell whether the assignment is in it."""
+        try:
+            self.points(assignment)
+        except MixedTeachError:
+            return False
+        return True
+
+    def due(self, assignment: str) -> datetime.datetime | None:
+        """Return when an assignment is due, in UTC, if that was said."""
+        with self._open() as book:
+            return book.find_assignment(assignment).duedate
+
     def record(
         self, assignment: str, student: str, scores: Mapping[str, float | None],
         unanswered: Collection[str], unchanged: Collection[str],
@@ -149,11 +210,22 @@ class Book:
                 comment = book.find_comment(cell.name, assignment, assignment, student)
                 comment.auto_comment = "No response." if cell.name in unanswered else None
             book.db.commit()
-        self._late(assignment, student)
         return before
 
-    def _late(self, assignment: str, student: str) -> None:
-        """Take points off late work as the configuration of nbgrader says."""
+    def extend(self, assignment: str, extensions: Mapping[str, datetime.timedelta]) -> None:
+        """Give these students more time, and all others none: nbgrader's field of a submission."""
+        with self._open() as book:
+            for found in book.assignment_submissions(assignment):
+                # nbgrader adds it to the due date, also where there is none
+                due = found.assignment.duedate is not None
+                found.extension = extensions.get(found.student.id) if due else None
+            book.db.commit()
+
+    def take_off(self, assignment: str, student: str) -> None:
+        """Take points off late work as the configuration of nbgrader says.
+
+        Once more whenever points have changed: a penalty is a share of them, as a rule.
+        """
         from nbformat.v4 import new_notebook
         from nbgrader.preprocessors import AssignLatePenalties
 
@@ -164,12 +236,34 @@ class Book:
         step = AssignLatePenalties(config=self._config, log=_QUIET)
         step.preprocess(new_notebook(), {"nbgrader": about})
 
-    def late(self, assignment: str, student: str) -> tuple[float, float]:
-        """Return by how many seconds a submission was late, and the points taken off for it."""
+    def standings(self, assignment: str) -> dict[str, Standing]:
+        """Return what each submission that was graded has got: student -> standing."""
         with self._open() as book:
-            found = book.find_submission(assignment, student)
-            penalty = found.late_submission_penalty or 0.0
-            return float(found.total_seconds_late), float(penalty)
+            return {
+                found.student.id: _standing(found)
+                for found in book.assignment_submissions(assignment)
+            }
+
+    def people(self) -> dict[str, tuple[str, str, str]]:
+        """Return the students of the gradebook: id -> last name, first name, address."""
+        with self._open() as book:
+            return {
+                found.id: (found.last_name or "", found.first_name or "", found.email or "")
+                for found in sorted(book.students, key=lambda found: found.id)
+            }
+
+
+def _standing(found: Any) -> Standing:
+    points = {}
+    for grade in (grade for notebook in found.notebooks for grade in notebook.grades):
+        given = grade.manual_score if grade.manual_score is not None else grade.auto_score
+        extra = grade.extra_credit or 0.0
+        points[grade.name] = Points(
+            None if given is None and not extra else (given or 0.0) + extra, float(grade.max_score),
+            grade.manual_score is not None or bool(extra), bool(grade.needs_manual_grade),
+        )  # fmt: skip
+    penalty = found.late_submission_penalty or 0.0
+    return Standing(points, float(found.total_seconds_late), float(penalty))
 
 
 def handed_in(folder: Path) -> datetime.datetime | None:

@@ -50,11 +50,14 @@ class Judge:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def verdict(self, answers: key.Key, name: str, given: Mapping[str, Any]) -> Verdict:
-        """Judge the answer to a question."""
+    def verdict(
+        self, answers: key.Key, name: str, given: Mapping[str, Any],
+        earlier: Mapping[str, Any] | None = None,
+    ) -> Verdict:  # fmt: skip
+        """Judge the answer to a question; `earlier` is that to the question it builds on."""
         if self._process is None:
             self._start()
-        said = self._ask(json.dumps([key.text(answers), name, given]))
+        said = self._ask(json.dumps([key.text(answers), name, given, earlier]))
         if said is None:
             message = "your answer could not be judged: it is too large or too complicated."
             return Verdict(f"{answers.exercise}.{name}", False, None, message, "unreadable")
@@ -120,9 +123,9 @@ def serve() -> None:
     channel, sys.stdout = sys.stdout, sys.stderr  # nothing else may be written there
     print("ready", file=channel, flush=True)
     for request in sys.stdin:
-        text, name, given = json.loads(request)
+        text, name, given, earlier = json.loads(request)
         try:
-            said = json.dumps(asdict(_key(text).verdict(name, given)))
+            said = json.dumps(asdict(_key(text).verdict(name, given, earlier)))
         except Exception:  # nothing that an answer is made of may end the grading
             said = "null"
         print(said, file=channel, flush=True)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mixedteach.checks.follow_on import credited
 from mixedteach.checks.judge import judge
 from mixedteach.checks.kinds import Kind, Parts
 from mixedteach.checks.plain import Plain
-from mixedteach.checks.question import Exercise, Way, question
+from mixedteach.checks.question import Exercise, Question, Way, question
 from mixedteach.checks.verdict import Verdict
 from mixedteach.errors import MixedTeachError
 
@@ -38,12 +39,22 @@ class Answer:
         The right one first.
     tolerances : dict
         Part -> how far a number may be off.
+    weights : dict
+        Part -> how much it counts. Empty: all alike, and formulas, models and pictures as a whole.
+    follow_on : float
+        Which share of the points is given for what follows from a wrong answer to the question
+        that this one builds on.
+    model : str
+        Where a person judges: an answer for these data, to compare with.
     """
 
     points: float
     by_hand: bool = False
     ways: list[Way] = field(default_factory=list)
     tolerances: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    follow_on: float = 0.0
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,17 +86,40 @@ class Key:
         """The name of the file with the data, which belongs beside the notebook."""
         return None if self.seed is None else f"{self.exercise}.csv"
 
-    def verdict(self, name: str, given: Plain) -> Verdict:
-        """Judge an answer to the question with this short name."""
-        asked, answer = question(f"{self.exercise}.{name}"), self.answers[name]
-        kind = Toleranced(asked.kind, answer.tolerances)
-        return judge(asked.full_name, kind, answer.ways, given, how_far=False)
+    def verdict(self, name: str, given: Plain, earlier: Plain | None = None) -> Verdict:
+        """Judge an answer to the question with this short name.
+
+        `earlier` is the answer to the question that it builds on (:meth:`builds_on`).
+        """
+        verdict, kind = self._judged(name, given)
+        answer, before = self.answers[name], self.builds_on(name)
+        if before is not None and earlier is not None and verdict.ok is False:
+            follows = replace(self._asked(name).follows, share=answer.follow_on)
+            first, first_kind = self._judged(before, earlier)
+            about = (first, first_kind, self.answers[before].ways, earlier)
+            verdict = credited(verdict, follows, kind, answer.ways, given, about)
+        return replace(verdict, weights=answer.weights)
+
+    def builds_on(self, name: str) -> str | None:
+        """Return the question whose wrong answer may explain a wrong answer to this one."""
+        follows = self._asked(name).follows
+        if follows is None or follows.question not in self.answers:
+            return None
+        return follows.question if self.answers[name].follow_on > 0 else None
+
+    def _asked(self, name: str) -> Question:
+        return question(f"{self.exercise}.{name}")
+
+    def _judged(self, name: str, given: Plain) -> tuple[Verdict, Kind]:
+        asked, answer = self._asked(name), self.answers[name]
+        kind = Toleranced(asked.kind, answer.tolerances, bool(answer.weights))
+        return judge(asked.full_name, kind, answer.ways, given, how_far=False), kind
 
 
 def make(
     exercise: Exercise, assignment: str, points: Mapping[str, float],
     ways: Mapping[str, Iterable[Way]] | None = None, seed: int | None = None,
-    student: str | None = None,
+    student: str | None = None, models: Mapping[str, str] | None = None,
 ) -> Key:  # fmt: skip
     """Return the key of an exercise.
 
@@ -101,6 +135,8 @@ def make(
         Short name -> the ways to answer; by default those for the exercise's own data.
     seed, student
         See :class:`Key`.
+    models : mapping, optional
+        Short name -> a model answer, for sentences.
 
     Raises
     ------
@@ -111,17 +147,19 @@ def make(
     for name, worth in points.items():
         asked = question(f"{exercise.name}.{name}")
         if asked.compute is None:
-            answers[name] = Answer(worth, by_hand=True)
+            answers[name] = Answer(worth, by_hand=True, model=(models or {}).get(name, ""))
             continue
         found = [_rounded(way) for way in (asked.each_way() if ways is None else ways[name])]
         kind = asked.kind
         parts = [part for part, value in found[0].parts.items() if not isinstance(value, str)]
-        answers[name] = Answer(worth, False, found, {part: kind.tolerance(part) for part in parts})
+        tolerances = {part: kind.tolerance(part) for part in parts}
+        share = asked.follows.share if asked.follows else 0.0
+        answers[name] = Answer(worth, False, found, tolerances, follow_on=share)
     return Key(assignment, exercise.name, answers, seed, student)
 
 
 def _rounded(way: Way) -> Way:
-    return Way({part: rounded(value) for part, value in way.parts.items()}, way.mistake, way.says)
+    return replace(way, parts={part: rounded(value) for part, value in way.parts.items()})
 
 
 def rounded(value: float | str) -> float | str:
@@ -141,10 +179,13 @@ def text(key: Key) -> str:
         about: dict[str, Any] = {"points": answer.points}
         if answer.by_hand:
             about["by_hand"] = True
+            about |= {"model": answer.model} if answer.model else {}
         else:
-            first, *others = (asdict(way) for way in answer.ways)
+            first, *others = (_stored(way) for way in answer.ways)
             about["right"] = {"parts": first["parts"], "says": first["says"]}
             about["tolerances"] = answer.tolerances
+            about |= {"weights": answer.weights} if answer.weights else {}
+            about |= {"follow_on": answer.follow_on} if answer.follow_on else {}
             about["mistakes"] = others
         questions[name] = about
     content = {
@@ -152,6 +193,13 @@ def text(key: Key) -> str:
         "seed": key.seed, "student": key.student, "questions": questions,
     }  # fmt: skip
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _stored(way: Way) -> dict[str, Any]:
+    about = asdict(way)
+    if not way.analysis:
+        del about["analysis"]
+    return about
 
 
 def parse(content: str) -> Key:
@@ -192,11 +240,24 @@ def read(path: Path) -> Key:
 def _answer(about: Mapping[str, Any]) -> Answer:
     points = float(about["points"])
     if about.get("by_hand"):
-        return Answer(points, by_hand=True)
+        return Answer(points, by_hand=True, model=str(about.get("model", "")))
     right = Way(_parts(about["right"]), None, str(about["right"]["says"]))
-    mistakes = [Way(_parts(m), str(m["mistake"]), str(m["says"])) for m in about["mistakes"]]
+    mistakes = [
+        Way(_parts(m), str(m["mistake"]), str(m["says"]), str(m.get("analysis", "")))
+        for m in about["mistakes"]
+    ]
     tolerances = {part: float(value) for part, value in about["tolerances"].items()}
-    return Answer(points, False, [right, *mistakes], tolerances)
+    weights = {part: float(value) for part, value in about.get("weights", {}).items()}
+    if strange := set(weights) - set(right.parts):
+        raise ValueError(f"weights of parts that are not asked: {', '.join(sorted(strange))}")
+    if weights and not sum(weights.get(part, 1.0) for part in right.parts) > 0:
+        raise ValueError("all weights are 0")
+    if any(not weight >= 0 for weight in weights.values()):
+        raise ValueError("a weight is negative")
+    follow_on = float(about.get("follow_on", 0.0))
+    if not 0 <= follow_on <= 1:
+        raise ValueError(f"follow_on is {follow_on:g}; it is a share, from 0 to 1")
+    return Answer(points, False, [right, *mistakes], tolerances, weights, follow_on)
 
 
 def _parts(way: Mapping[str, Any]) -> Parts:
@@ -212,6 +273,7 @@ class Toleranced(Kind):
 
     kind: Kind
     tolerances: Mapping[str, float]
+    weighted: bool = False
 
     @property
     def by_hand(self) -> bool:  # type: ignore[override]
@@ -226,7 +288,7 @@ class Toleranced(Kind):
     @property
     def indivisible(self) -> bool:  # type: ignore[override]
         """Whether points are for all parts together only."""
-        return self.kind.indivisible
+        return self.kind.indivisible and not self.weighted
 
     @property
     def parts_matter(self) -> bool:  # type: ignore[override]

@@ -21,7 +21,7 @@ from mixedteach.checks.kinds import (
     model_parts,
 )
 from mixedteach.checks.plain import Plain, plain
-from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
 from mixedteach.classical import LinearModel, lm, paired_t_test
 from mixedteach.datasets import load_machines
 from mixedteach.model import MixedModel, lmer
@@ -194,26 +194,36 @@ def model(fits: Fits) -> Iterator[Way]:
     yield mistake(
         "pseudoreplication",
         parts(fits.readings),
+        analysis="readings",
         says="Average the three attempts of a worker with a machine first.",
     )
-    yield mistake("blocks_ignored", parts(fits.no_blocks), says="The workers are not in the model.")
+    yield mistake(
+        "blocks_ignored", parts(fits.no_blocks), analysis="no workers",
+        says="The workers are not in the model.",
+    )  # fmt: skip
     yield mistake(
         "blocks_ignored",
         parts(fits.readings_alone),
+        analysis="readings, no workers",
         says="The workers are not in the model, and the attempts were not averaged.",
     )
     yield mistake(
         "pseudoreplication",
         parts(fits.readings_all),
+        analysis="attempts",
         says="With Machine:Worker in the model, the noise is that of repeated attempts; machines "
         "must be compared with how differently workers respond to them.",
     )
     yield mistake(
         "covariate_for_factor",
         parts(fits.worker_number),
+        analysis="worker as a number",
         says="Worker 6 is not six times worker 1.",
     )
-    yield mistake("covariate_for_factor", parts(fits.machine_number), says="It is Machine.")
+    yield mistake(
+        "covariate_for_factor", parts(fits.machine_number), analysis="machine as a number",
+        says="It is Machine.",
+    )  # fmt: skip
     yield mistake("blocks_random", parts(fits.mixed), says="Fixed blocks are asked: use mt.lm.")
     yield mistake(
         "blocks_random", parts(fits.strata), says="And the 18 means are asked: use mt.lm."
@@ -280,12 +290,14 @@ def _table(fitted: LinearModel, terms: Iterable[str] = _TERMS, squares: str = "m
         "residual.",
         "Lesson 2, 'The ANOVA table': model.anova() prints the whole table; hand it in as it is.",
     ],
+    follows=FollowOn("model"),
 )
 def anova(fits: Fits) -> Iterator[Way]:
     yield right(_table(fits.blocked))
     yield mistake(
         "pseudoreplication",
         _table(fits.readings),
+        analysis="readings",
         says="The 54 readings are not independent: each worker used each machine three times.",
     )
     rest = fits.readings.ssr / 45  # one df for each machine and each worker, none for the mean
@@ -301,27 +313,32 @@ def anova(fits: Fits) -> Iterator[Way]:
     yield mistake(
         "pseudoreplication",
         _table(fits.readings_all),
+        analysis="attempts",
         says="The residual holds only how an attempt differs from the next. Machines must be "
         "compared with how differently workers respond to them.",
     )
     yield mistake(
         "blocks_ignored",
         _table(fits.no_blocks, ("Machine", "Residual")),
+        analysis="no workers",
         says="What workers differ by went into the residual.",
     )
     yield mistake(
         "blocks_ignored",
         _table(fits.readings_alone, ("Machine", "Residual")),
+        analysis="readings, no workers",
         says="Neither the workers are in the model, nor were the attempts averaged.",
     )
     yield mistake(
         "covariate_for_factor",
         _table(fits.worker_number),
+        analysis="worker as a number",
         says="Six workers have 5 df; a line through their numbers has 1.",
     )
     yield mistake(
         "covariate_for_factor",
         _table(fits.machine_number),
+        analysis="machine as a number",
         says="Three machines have 2 df; a line through 1, 2, 3 has 1.",
     )
     found = _table(fits.blocked)
@@ -354,6 +371,7 @@ def anova(fits: Fits) -> Iterator[Way]:
         "Lesson 2, 'Marginal means': model.emmeans(factor).pairs() adjusts by Tukey's method, as "
         "its caption says.",
     ],
+    follows=FollowOn("model"),
 )
 def tukey(fits: Fits) -> Iterator[Way]:
     def pairs(
@@ -380,12 +398,17 @@ def tukey(fits: Fits) -> Iterator[Way]:
     yield mistake(
         "pseudoreplication",
         pairs(fits.readings),
+        analysis="readings",
         says="The 54 readings are not independent: each worker used each machine three times.",
     )
-    yield mistake("blocks_ignored", pairs(fits.no_blocks), says="Workers are not in this model.")
+    yield mistake(
+        "blocks_ignored", pairs(fits.no_blocks), analysis="no workers",
+        says="Workers are not in this model.",
+    )  # fmt: skip
     yield mistake(
         "blocks_ignored",
         pairs(fits.readings_alone),
+        analysis="readings, no workers",
         says="Neither the workers are in the model, nor were the attempts averaged.",
     )
     wide = fits.cells.pivot(index="Worker", columns="Machine", values="score")
@@ -414,6 +437,7 @@ def tukey(fits: Fits) -> Iterator[Way]:
         "have a column SE; m is your model or, for new workers, mt.lmer('score ~ Machine + "
         "(1|Worker)', means) of the 18 means.",
     ],
+    follows=FollowOn("model"),
 )
 def errors(fits: Fits) -> Iterator[Way]:
     def se(fitted: LinearModel | MixedModel) -> tuple[float, float]:
@@ -429,12 +453,14 @@ def errors(fits: Fits) -> Iterator[Way]:
         same_workers=se(fits.readings)[0],
         new_workers=se(fits.mixed_readings)[0],
         difference=se(fits.readings)[1],
+        analysis="readings",
         says="All three are too small: 54 attempts are no 54 workers.",
     )
     yield mistake(
         "pseudoreplication",
         same_workers=se(fits.readings_all)[0],
         difference=se(fits.readings_all)[1],
+        analysis="attempts",
         says="This holds what an attempt differs from the next only.",
     )
     alone, alone_difference = se(fits.no_blocks)
@@ -442,6 +468,7 @@ def errors(fits: Fits) -> Iterator[Way]:
         "blocks_ignored",
         same_workers=alone,
         difference=alone_difference,
+        analysis="no workers",
         says="What workers differ by stands in the noise here, even in that of a difference.",
     )
     yield mistake(

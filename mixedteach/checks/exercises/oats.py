@@ -26,7 +26,7 @@ from mixedteach.checks.kinds import (
     line_parts,
     mean_lines,
 )
-from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
 from mixedteach.classical import LinearModel, TukeyHSD, lm
 from mixedteach.datasets import load_oats
 from mixedteach.model import MixedModel, lmer
@@ -252,18 +252,24 @@ def split_plot(fits: Fits) -> Iterator[Way]:
 
     yield right(parts(f"{TREATMENTS} + {STRATA}"))
     yield mistake(
-        "strata_missing", parts(f"{TREATMENTS} + (1|block)"), says="What about the whole plots?"
-    )
+        "strata_missing", parts(f"{TREATMENTS} + (1|block)"), analysis="blocks only",
+        says="What about the whole plots?",
+    )  # fmt: skip
     yield mistake(
-        "term_missing", parts(f"{TREATMENTS} + (1|block:variety)"),
+        "term_missing", parts(f"{TREATMENTS} + (1|block:variety)"), analysis="no blocks",
         says="What do the three whole plots of one block share?",
     )  # fmt: skip
     additive = "variety + nitrogen"
     for text in (TREATMENTS, additive, "variety", "nitrogen"):
-        yield mistake("blocks_ignored", parts(text))
+        analysis = "independent" if text == TREATMENTS else ""
+        yield mistake("blocks_ignored", parts(text), analysis=analysis)
     for treatments in (TREATMENTS, additive):
         for land in ("block + (1|block:variety)", "block"):
-            yield mistake("blocks_fixed", parts(f"{treatments} + {land}"))
+            mixed = treatments == TREATMENTS and "|" in land
+            yield mistake(
+                "blocks_fixed", parts(f"{treatments} + {land}"),
+                analysis="blocks fixed" if mixed else "",
+            )  # fmt: skip
         for land in ("block/variety", "block:variety", "block:variety + (1|block)"):
             yield mistake(
                 "blocks_fixed", parts(f"{treatments} + {land}"),
@@ -271,7 +277,7 @@ def split_plot(fits: Fits) -> Iterator[Way]:
             )  # fmt: skip
     yield mistake("blocks_fixed", parts("block*variety*nitrogen"))
     yield mistake(
-        "interaction_missing", parts(f"{additive} + {STRATA}"),
+        "interaction_missing", parts(f"{additive} + {STRATA}"), analysis="additive",
         says="Whether the gain depends on the variety is asked, too.",
     )  # fmt: skip
     yield mistake(
@@ -350,6 +356,7 @@ def _tests(m: MixedModel | LinearModel, **options: object) -> Parts:
         "Lesson 6, 'Each term with its own denominator': m.anova() gives type III and "
         "Satterthwaite's df; take F and den_df of the two rows.",
     ],
+    follows=FollowOn("split_plot"),
 )
 def split_tests(fits: Fits) -> Iterator[Way]:
     found = _tests(fits.strata)
@@ -358,15 +365,19 @@ def split_tests(fits: Fits) -> Iterator[Way]:
         says="Lost sub-plots cost df where they belong: 45 for nitrogen became fewer, 10 for "
         "variety hardly changed.",
     )
-    yield mistake("strata_missing", _tests(fits.blocks_only), says=NO_WHOLE_PLOTS)
-    yield mistake("blocks_ignored", _tests(fits.independent))
+    yield mistake(
+        "strata_missing", _tests(fits.blocks_only), says=NO_WHOLE_PLOTS, analysis="blocks only"
+    )
+    yield mistake("blocks_ignored", _tests(fits.independent), analysis="independent")
     yield mistake(
         "wrong_denominator", _tests(fits.fixed),
         says="mt.lm compares both terms with one residual, a mixture of two errors.",
     )  # fmt: skip
-    yield mistake("term_missing", _tests(fits.no_blocks), says="The blocks are missing.")
-    yield mistake("blocks_fixed", _tests(fits.blocks_fixed))
-    yield mistake("interaction_missing", _tests(fits.parallel))
+    yield mistake(
+        "term_missing", _tests(fits.no_blocks), says="The blocks are missing.", analysis="no blocks"
+    )
+    yield mistake("blocks_fixed", _tests(fits.blocks_fixed), analysis="blocks fixed")
+    yield mistake("interaction_missing", _tests(fits.parallel), analysis="additive")
     yield mistake(
         "covariate_for_factor", _tests(fits.line),
         says="F of variety is then that of the lines at no nitrogen.",
@@ -416,6 +427,7 @@ def _means(m: MixedModel | LinearModel, **options: str) -> Parts:
         "Lesson 4, 'LS means, fixed against mixed'; glossary, 'estimated marginal mean': "
         "m.emmeans('variety') averages over nitrogen with equal weights.",
     ],
+    follows=FollowOn("split_plot"),
 )
 def variety_means(fits: Fits) -> Iterator[Way]:
     yield right(_means(fits.strata))
@@ -429,11 +441,16 @@ def variety_means(fits: Fits) -> Iterator[Way]:
         says="Amounts of nitrogen count by how many sub-plots are left; equal weights are asked.",
     )  # fmt: skip
     yield mistake(
-        "blocks_ignored", _means(fits.independent), says="These are means of the cells' means."
+        "blocks_ignored", _means(fits.independent), analysis="independent",
+        says="These are means of the cells' means.",
+    )  # fmt: skip
+    yield mistake(
+        "strata_missing", _means(fits.blocks_only), says=NO_WHOLE_PLOTS, analysis="blocks only"
     )
-    yield mistake("strata_missing", _means(fits.blocks_only), says=NO_WHOLE_PLOTS)
-    yield mistake("term_missing", _means(fits.no_blocks), says="The blocks are missing.")
-    yield mistake("interaction_missing", _means(fits.parallel))
+    yield mistake(
+        "term_missing", _means(fits.no_blocks), says="The blocks are missing.", analysis="no blocks"
+    )
+    yield mistake("interaction_missing", _means(fits.parallel), analysis="additive")
     yield mistake("covariate_for_factor", _means(fits.line))
     yield mistake("complete_cases", _means(fits.whole))
     yield mistake("missing_as_zero", _means(fits.zeros))
@@ -482,6 +499,7 @@ _DIFFERENCE = Numbers({"estimate": 0.0051, "SE": 0.00051, "df": 0.011})
         "Lesson 6, 'How much could two varieties differ?'; lesson 4, 'Four kinds of df': "
         "m.emmeans(..., ddf='kenward-roger').pairs() has the columns estimate, SE and df.",
     ],
+    follows=FollowOn("split_plot"),
 )
 def variety_difference(fits: Fits) -> Iterator[Way]:
     def values(m: MixedModel | LinearModel, row: int = 2, ddf: str = "kenward-roger") -> Parts:
@@ -500,11 +518,16 @@ def variety_difference(fits: Fits) -> Iterator[Way]:
         yield mistake("se_not_adjusted", mixture)
     yield mistake("residual_df", found | {"df": fits.independent.df_resid})
     yield mistake("z_for_t", values(fits.strata, ddf="none") | {"df": 1e6}, says="t has finite df.")
-    yield mistake("strata_missing", values(fits.blocks_only), says=NO_WHOLE_PLOTS)
-    yield mistake("term_missing", values(fits.no_blocks), says="The blocks are missing.")
-    yield mistake("interaction_missing", values(fits.parallel))
+    yield mistake(
+        "strata_missing", values(fits.blocks_only), says=NO_WHOLE_PLOTS, analysis="blocks only"
+    )
+    yield mistake(
+        "term_missing", values(fits.no_blocks), says="The blocks are missing.",
+        analysis="no blocks",
+    )  # fmt: skip
+    yield mistake("interaction_missing", values(fits.parallel), analysis="additive")
     yield mistake("covariate_for_factor", values(fits.line))
-    yield mistake("blocks_ignored", values(fits.independent))
+    yield mistake("blocks_ignored", values(fits.independent), analysis="independent")
     yield mistake(
         "wrong_denominator", values(fits.fixed),
         says="mt.lm compares varieties with one residual, a mixture of two errors.",
@@ -565,6 +588,7 @@ def variety_difference(fits: Fits) -> Iterator[Way]:
         "Lesson 6, 'How much does nitrogen bring?': m.emmeans('nitrogen').pairs() has all pairs, "
         "adjusted by Tukey's method.",
     ],
+    follows=FollowOn("split_plot"),
 )
 def nitrogen_step(fits: Fits) -> Iterator[Way]:
     def values(m: MixedModel | LinearModel, row: int = 5, **options: str) -> Parts:
@@ -579,10 +603,15 @@ def nitrogen_step(fits: Fits) -> Iterator[Way]:
     yield mistake("z_for_t", values(fits.strata, ddf="none") | {"df": 1e6}, says="t has finite df.")
     yield mistake("other_df", values(fits.strata, ddf="kenward-roger"), says="Kenward-Roger's.")
     yield mistake("other_df", values(fits.strata, ddf="containment"), says="Containment's.")
-    yield mistake("strata_missing", values(fits.blocks_only), says=NO_WHOLE_PLOTS)
-    yield mistake("term_missing", values(fits.no_blocks), says="The blocks are missing.")
-    yield mistake("interaction_missing", values(fits.parallel))
-    yield mistake("blocks_ignored", values(fits.independent))
+    yield mistake(
+        "strata_missing", values(fits.blocks_only), says=NO_WHOLE_PLOTS, analysis="blocks only"
+    )
+    yield mistake(
+        "term_missing", values(fits.no_blocks), says="The blocks are missing.",
+        analysis="no blocks",
+    )  # fmt: skip
+    yield mistake("interaction_missing", values(fits.parallel), analysis="additive")
+    yield mistake("blocks_ignored", values(fits.independent), analysis="independent")
     alone = lm("yield ~ nitrogen", fits.data.dropna())
     raw = TukeyHSD(alone).iloc[-1]
     yield mistake(

@@ -16,13 +16,14 @@ from mixedteach.checks.kinds import (
     ByLevel,
     FormulaText,
     Numbers,
+    Parts,
     Picture,
     Sentences,
     Word,
     formula_parts,
     line_parts,
 )
-from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
 from mixedteach.classical import LinearModel, lm
 from mixedteach.datasets import load_penicillin
 from mixedteach.model import MixedModel, lmer
@@ -165,12 +166,17 @@ def model_formula(fits: Fits) -> Iterator[Way]:
         return formula_parts("diameter ~ " + text, ("sample", "plate"))
 
     yield right(parts("sample + (1|plate)"), says="Six means, and one variance for all plates.")
-    yield mistake("blocks_fixed", parts("sample + plate"), says="The objects are plates.")
+    yield mistake(
+        "blocks_fixed", parts("sample + plate"), says="The objects are plates.",
+        analysis="plates fixed",
+    )  # fmt: skip
     yield mistake(
         "blocks_fixed", parts("sample*plate"),
         says="And with a mean for each sample on each plate nothing is left for the error.",
     )  # fmt: skip
-    yield mistake("blocks_ignored", parts("sample"), says="The objects are plates.")
+    yield mistake(
+        "blocks_ignored", parts("sample"), says="The objects are plates.", analysis="no plates"
+    )
     yield mistake(
         "roles_exchanged", parts("plate + (1|sample)"),
         says="These six samples are compared; these plates stand for all plates.",
@@ -180,7 +186,10 @@ def model_formula(fits: Fits) -> Iterator[Way]:
         says="With samples random the question would be how much samples differ in general.",
     )  # fmt: skip
     for text in ("(1|plate)", "plate", "1"):
-        yield mistake("term_missing", parts(text), says="Where are the samples?")
+        yield mistake(
+            "term_missing", parts(text), says="Where are the samples?",
+            analysis="no samples" if "|" in text else "",
+        )  # fmt: skip
     for text in ("(1|sample)", "sample + (1|sample)"):
         yield mistake("term_missing", parts(text), says="Where are the plates?")
     yield mistake(
@@ -246,6 +255,7 @@ def _same_plate(plate: float, residual: float, **other: float) -> dict[str, floa
         "Lesson 3, 'One change, and what follows from it', has the formulas; "
         "m.variance_components has the columns variance and sd.",
     ],
+    follows=FollowOn("model_formula"),
 )
 def same_plate(fits: Fits) -> Iterator[Way]:
     plate, residual = _variances(fits.mixed)
@@ -283,7 +293,7 @@ def same_plate(fits: Fits) -> Iterator[Way]:
     )
     yield mistake("ml_for_reml", _same_plate(*_variances(fits.by_ml)))
     yield mistake(
-        "term_missing", _same_plate(*_variances(fits.no_samples)),
+        "term_missing", _same_plate(*_variances(fits.no_samples)), analysis="no samples",
         says="Without sample in the fixed part the differences of samples count as error.",
     )  # fmt: skip
     yield mistake(
@@ -303,14 +313,26 @@ def same_plate(fits: Fits) -> Iterator[Way]:
     )  # fmt: skip
     yield mistake(
         "blocks_fixed", sd_residual=residual**0.5, covariance=0.0, correlation=0.0,
+        analysis="plates fixed",
         says="Fixed plates share nothing random.",
     )  # fmt: skip
     yield mistake(
-        "blocks_ignored", sd_residual=fits.no_plates.scale**0.5, covariance=0.0, correlation=0.0
-    )
+        "blocks_ignored", sd_residual=fits.no_plates.scale**0.5, covariance=0.0, correlation=0.0,
+        analysis="no plates",
+    )  # fmt: skip
 
 
 # -- one plate -------------------------------------------------------------------------------------
+
+
+def _kept_of_own_mean(own: Parts, own_right: Parts, right_here: Parts) -> Parts:
+    """Return BLUP and share that follow from standard deviations as they were answered."""
+    plate, residual = own["sd_plate"], own["sd_residual"]
+    if not (plate > 0 and residual > 0):
+        raise ValueError("standard deviations are larger than 0")
+    kept = plate**2 / (plate**2 + residual**2 / len(SAMPLES))
+    far = right_here["blup"] / right_here["kept"]  # of the plate's own mean, from the common one
+    return {"blup": kept * far, "kept": kept}
 
 
 @penicillin.question(
@@ -324,6 +346,7 @@ def same_plate(fits: Fits) -> Iterator[Way]:
         "Lesson 3, 'By hand: tablet 8': s2_P / (s2_P + s2 / n), n readings a plate; "
         "m.random_effects_table() has the BLUPs.",
     ],
+    follows=FollowOn("same_plate", compute=_kept_of_own_mean),
 )
 def plate_m(fits: Fits) -> Iterator[Way]:
     def blup(model: MixedModel, plate: str = PLATE) -> float:
@@ -402,15 +425,17 @@ def _means(table: pd.DataFrame, **other: float) -> dict[str, float]:
         "Lesson 3, 'Why 0.115 and not 0.127?': m.emmeans('sample') has the columns emmean, SE and "
         "df.",
     ],
+    follows=FollowOn("model_formula"),
 )
 def sample_means(fits: Fits) -> Iterator[Way]:
     table = fits.mixed.emmeans("sample")
     plate, residual = _variances(fits.mixed)
     yield right(_means(table), says="The SE contains the luck of which plates were taken.")
     yield mistake(
-        "blocks_fixed", _means(fits.plates_fixed.emmeans("sample")), says="The objects are plates."
-    )
-    yield mistake("blocks_ignored", _means(fits.no_plates.emmeans("sample")),
+        "blocks_fixed", _means(fits.plates_fixed.emmeans("sample")), analysis="plates fixed",
+        says="The objects are plates.",
+    )  # fmt: skip
+    yield mistake("blocks_ignored", _means(fits.no_plates.emmeans("sample")), analysis="no plates",
                   says="The SE is right here, each sample having one reading a plate; its df are "
                   "not: the readings of a plate are no independent ones.")  # fmt: skip
     yield mistake(
@@ -452,6 +477,7 @@ def sample_means(fits: Fits) -> Iterator[Way]:
         "Lesson 3, 'By hand: variances from the ANOVA table': F is a ratio of mean squares; for "
         "the mixed model m.anova() has the columns F, num_df and den_df.",
     ],
+    follows=FollowOn("model_formula"),
 )
 def f_sample(fits: Fits) -> Iterator[Way]:
     def row(table: pd.DataFrame, term: str = "sample", **other: float) -> dict[str, float]:
@@ -467,7 +493,9 @@ def f_sample(fits: Fits) -> Iterator[Way]:
         "nothing is missing.",
     )
     ignored = fits.no_plates
-    yield mistake("blocks_ignored", row(ignored.anova(), den_df=ignored.df_resid))
+    yield mistake(
+        "blocks_ignored", row(ignored.anova(), den_df=ignored.df_resid), analysis="no plates"
+    )
     yield mistake("wrong_row", row(classical, "plate", den_df=rest), says="It is the F of plates.")
     yield mistake("residual_df", row(table, den_df=ignored.df_resid))
     samples = len(SAMPLES)

@@ -21,7 +21,7 @@ from mixedteach.checks.kinds import (
     formula_parts,
     mean_lines,
 )
-from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
 from mixedteach.classical import LinearModel, TukeyHSD, lm, paired_t_test
 from mixedteach.datasets import load_planks
 from mixedteach.model import MixedModel, lmer
@@ -196,15 +196,17 @@ def model_formula(fits: Fits) -> Iterator[Way]:
 
     yield right(parts(f"width*depth + {STRATA}"))
     yield mistake(
-        "strata_missing", parts("width*depth + (1|plank)"),
+        "strata_missing", parts("width*depth + (1|plank)"), analysis="planks only",
         says="Which profiles of single planks are not parallel?",
     )  # fmt: skip
     yield mistake(
         "strata_missing", parts("width*depth + (1|plank) + (1|plank:width)"),
+        analysis="no plank:depth",
         says="Planks do not all change alike along the depth either.",
     )  # fmt: skip
     yield mistake(
         "strata_missing", parts("width*depth + (1|plank) + (1|plank:depth)"),
+        analysis="no plank:width",
         says="Planks do not all change alike across the width either.",
     )  # fmt: skip
     yield mistake(
@@ -212,7 +214,7 @@ def model_formula(fits: Fits) -> Iterator[Way]:
         says="Are the lines of the widths parallel?",
     )  # fmt: skip
     yield mistake(
-        "interaction_missing", parts("width + depth + (1|plank)"),
+        "interaction_missing", parts("width + depth + (1|plank)"), analysis="planks, additive",
         says="And planks differ in shape, not in level only.",
     )  # fmt: skip
     yield mistake(
@@ -227,10 +229,13 @@ def model_formula(fits: Fits) -> Iterator[Way]:
         says="Free covariances of the widths are a way, too (lesson 7), but plank:depth is not in "
         "it; write one term for each kind of random effect.",
     )  # fmt: skip
-    yield mistake("blocks_ignored", parts("width*depth"))
-    yield mistake("blocks_ignored", parts("width + depth"))
+    yield mistake("blocks_ignored", parts("width*depth"), analysis="no planks")
+    yield mistake("blocks_ignored", parts("width + depth"), analysis="no planks, additive")
     yield mistake("blocks_fixed", parts("width*depth*plank"))
-    yield mistake("blocks_fixed", parts("width*depth + plank + plank:width + plank:depth"))
+    yield mistake(
+        "blocks_fixed", parts("width*depth + plank + plank:width + plank:depth"),
+        analysis="all fixed",
+    )  # fmt: skip
     yield mistake("blocks_fixed", parts("width*depth + plank"))
     yield mistake("blocks_fixed", parts("width*depth + plank + (1|plank:width) + (1|plank:depth)"))
     yield mistake(
@@ -259,12 +264,13 @@ def _variances(model: MixedModel, column: str = "variance") -> dict[str, float]:
         "A fitted model has m.variance_components.",
         "Lesson 7, 'The variances'.",
     ],
+    follows=FollowOn("model_formula"),
 )
 def variances(fits: Fits) -> Iterator[Way]:
     yield right(_variances(fits.strata))
     yield mistake("sd_for_variance", _variances(fits.strata, "sd"))
     yield mistake("ml_for_reml", _variances(fits.by_ml))
-    yield mistake("strata_missing", _variances(fits.plank_only))
+    yield mistake("strata_missing", _variances(fits.plank_only), analysis="planks only")
     squares = fits.all_fixed.anova(type=1)["mean_sq"]
     names = {"plank": "plank", "plank:width": "plank:width", "plank:depth": "plank:depth"}
     found = {part: squares[_row(squares, term)] for part, term in names.items()}
@@ -295,12 +301,20 @@ def _tests(table: Callable[[str], Mapping[str, float]]) -> dict[str, float]:
         "m.anova() has the columns F and den_df.",
         "Lesson 7, 'Fit 2: the mixed model'.",
     ],
+    follows=FollowOn("model_formula"),
 )
 def fixed_tests(fits: Fits) -> Iterator[Way]:
     yield right(_tests(lambda term: _f(fits.strata, term)))
-    yield mistake("strata_missing", _tests(lambda term: _f(fits.plank_only, term)))
-    yield mistake("blocks_fixed", _tests(lambda term: _linear_f(fits.all_fixed, term)))
-    yield mistake("blocks_ignored", _tests(lambda term: _linear_f(fits.no_planks, term)))
+    yield mistake(
+        "strata_missing", _tests(lambda term: _f(fits.plank_only, term)), analysis="planks only"
+    )
+    yield mistake(
+        "blocks_fixed", _tests(lambda term: _linear_f(fits.all_fixed, term)), analysis="all fixed"
+    )
+    yield mistake(
+        "blocks_ignored", _tests(lambda term: _linear_f(fits.no_planks, term)),
+        analysis="no planks",
+    )  # fmt: skip
     marginal = fits.strata.anova(type="marginal")
     yield mistake("type3_treatment", _tests(lambda term: marginal.loc[term]))
     rest = len(fits.data) - len(fits.strata.params)
@@ -310,12 +324,14 @@ def fixed_tests(fits: Fits) -> Iterator[Way]:
     )
     nested = lmer("humidity ~ width*depth + (1|plank/width)", fits.data)
     yield mistake(
-        "strata_missing", _tests(lambda term: _f(nested, term)), says="plank:depth is missing."
-    )
+        "strata_missing", _tests(lambda term: _f(nested, term)), analysis="no plank:depth",
+        says="plank:depth is missing.",
+    )  # fmt: skip
     other = lmer("humidity ~ width*depth + (1|plank) + (1|plank:depth)", fits.data)
     yield mistake(
-        "strata_missing", _tests(lambda term: _f(other, term)), says="plank:width is missing."
-    )
+        "strata_missing", _tests(lambda term: _f(other, term)), analysis="no plank:width",
+        says="plank:width is missing.",
+    )  # fmt: skip
     by_ml = fits.by_ml.anova()
     yield mistake("ml_for_reml", _tests(lambda term: by_ml.loc[term]))
 
@@ -328,6 +344,7 @@ def fixed_tests(fits: Fits) -> Iterator[Way]:
         "m.emmeans('width').pairs() gives all pairs; its caption names the adjustment.",
         "Lesson 7, 'Say it in words'.",
     ],
+    follows=FollowOn("model_formula"),
 )
 def width_tukey(fits: Fits) -> Iterator[Way]:
     def pair(
@@ -353,17 +370,17 @@ def width_tukey(fits: Fits) -> Iterator[Way]:
         "blocks_ignored", p=raw.iloc[0], df=fits.width_alone.df_resid,
         says="Where it comes near the right p, that is an accident.",
     )  # fmt: skip
-    yield mistake("blocks_ignored", linear("width + depth"))
-    yield mistake("blocks_ignored", pair(fits.no_planks))
-    yield mistake("strata_missing", pair(fits.plank_only))
-    yield mistake("strata_missing", mixed("width + depth + (1|plank)"))
+    yield mistake("blocks_ignored", linear("width + depth"), analysis="no planks, additive")
+    yield mistake("blocks_ignored", pair(fits.no_planks), analysis="no planks")
+    yield mistake("strata_missing", pair(fits.plank_only), analysis="planks only")
+    yield mistake("strata_missing", mixed("width + depth + (1|plank)"), analysis="planks, additive")
     yield mistake("strata_missing", mixed("width + (1|plank)"))
     yield mistake(
         "term_missing", mixed("width*depth + (1|plank:width)"),
         says="The level of a plank, (1|plank), cancels in differences of its widths; without it "
         "it does not.",
     )  # fmt: skip
-    yield mistake("blocks_fixed", pair(fits.all_fixed))
+    yield mistake("blocks_fixed", pair(fits.all_fixed), analysis="all fixed")
     yield mistake("blocks_fixed", linear("width*depth + plank + plank:width"))
     yield mistake("blocks_fixed", linear("width + plank + plank:width"))
     yield mistake("unadjusted", pair(fits.strata, adjust="none"))

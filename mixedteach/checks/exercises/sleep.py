@@ -19,7 +19,7 @@ from mixedteach.checks.kinds import (
     formula_parts,
     line_parts,
 )
-from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
 from mixedteach.classical import LinearModel, lm
 from mixedteach.datasets import load_sleepstudy
 from mixedteach.inference.distributions import t_pvalue, t_quantile
@@ -292,6 +292,27 @@ def difference(fits: Fits) -> Iterator[Way]:
         )
 
 
+def _usable(own: Parts) -> tuple[float, float, float]:
+    """Return estimate, SE and df as they were answered, if anything follows from them."""
+    mean, se, df = own["estimate"], own["SE"], own["df"]
+    if not (se > 0 and df > 0):
+        raise ValueError("SE and df are larger than 0")
+    return mean, se, df
+
+
+def _interval_around(own: Parts, own_right: Parts, right_here: Parts) -> Parts:
+    """Return the interval that follows from the difference as it was answered."""
+    mean, se, df = _usable(own)
+    width = float(t_quantile(0.975, df)) * se
+    return {"lower": mean - width, "upper": mean + width}
+
+
+def _test_of_limit(own: Parts, own_right: Parts, right_here: Parts) -> Parts:
+    """Return the test against 60 ms that follows from the difference as it was answered."""
+    mean, se, df = _usable(own)
+    return {"p": float(t_pvalue((mean - LIMIT) / se, df)), "df": df}
+
+
 @sleep.question(
     "The 95% confidence interval of the mean difference, day 9 minus day 2.",
     Numbers({"lower": 0.0501, "upper": 0.0501}),
@@ -301,6 +322,7 @@ def difference(fits: Fits) -> Iterator[Way]:
         "Lesson 1, 'The paired t-test in one line': mt.paired_t_test prints the limits as lower "
         "and upper; 'Mean, standard error, t' has them by hand.",
     ],
+    follows=FollowOn("difference", compute=_interval_around),
 )
 def interval(fits: Fits) -> Iterator[Way]:
     d, n = fits.change, fits.pairs
@@ -379,6 +401,7 @@ def interval(fits: Fits) -> Iterator[Way]:
         "Lesson 1, 'The paired t-test in one line': make every reading of day 9 smaller by 60; "
         "mt.paired_t_test, which tests against zero, then tests against 60.",
     ],
+    follows=FollowOn("difference", compute=_test_of_limit),
 )
 def sixty_ms(fits: Fits) -> Iterator[Way]:
     d, n = fits.change, fits.pairs

@@ -26,7 +26,7 @@ from mixedteach.checks.kinds import (
     model_parts,
 )
 from mixedteach.checks.plain import plain
-from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
 from mixedteach.classical import LinearModel, lm, paired_t_test
 from mixedteach.datasets import load_tablets, load_tablets_missing
 from mixedteach.model import MixedModel, lmer
@@ -280,12 +280,12 @@ def mixed_model(fits: Fits) -> Iterator[Way]:
         return model_parts(plain(model))
 
     yield right(parts(fits.mixed))
-    yield mistake("complete_cases", parts(fits.mixed_pairs))
-    yield mistake("missing_as_zero", parts(fits.mixed_zeros))
-    yield mistake("gaps_filled", parts(fits.mixed_filled))
-    yield mistake("ml_for_reml", parts(fits.by_ml))
-    yield mistake("blocks_ignored", parts(fits.no_tablets))
-    yield mistake("blocks_fixed", parts(fits.fixed))
+    yield mistake("complete_cases", parts(fits.mixed_pairs), analysis="pairs")
+    yield mistake("missing_as_zero", parts(fits.mixed_zeros), analysis="zeros")
+    yield mistake("gaps_filled", parts(fits.mixed_filled), analysis="filled")
+    yield mistake("ml_for_reml", parts(fits.by_ml), analysis="ML")
+    yield mistake("blocks_ignored", parts(fits.no_tablets), analysis="no tablets")
+    yield mistake("blocks_fixed", parts(fits.fixed), analysis="tablets fixed")
     for load, lesson in _of_lessons().items():
         yield mistake("lesson_data", parts(lesson.mixed), says=f"(It comes from mt.{load}().)")
     no_method = lmer("content ~ 1 + (1|tablet)", fits.data)
@@ -301,18 +301,25 @@ def mixed_model(fits: Fits) -> Iterator[Way]:
         "Lesson 4, 'The whole fit': m.coefficients() has estimate, SE and df; Satterthwaite's df "
         "are its default.",
     ],
+    follows=FollowOn("mixed_model"),
 )
 def difference(fits: Fits) -> Iterator[Way]:
     answer = _difference(fits.mixed)
     yield right(answer)
     yield mistake("sign_turned", answer | {"estimate": -answer["estimate"]},
                   says="HPLC minus NIR is asked.")  # fmt: skip
-    yield mistake("complete_cases", _difference(fits.mixed_pairs))
-    yield mistake("blocks_fixed", _difference(fits.fixed), says="The objects are tablets.")
-    yield mistake("unpaired", _difference(fits.no_tablets), says="It compares different tablets.")
-    yield mistake("missing_as_zero", _difference(fits.mixed_zeros))
-    yield mistake("gaps_filled", _difference(fits.mixed_filled))
-    yield mistake("ml_for_reml", _difference(fits.by_ml))
+    yield mistake("complete_cases", _difference(fits.mixed_pairs), analysis="pairs")
+    yield mistake(
+        "blocks_fixed", _difference(fits.fixed), says="The objects are tablets.",
+        analysis="tablets fixed",
+    )  # fmt: skip
+    yield mistake(
+        "unpaired", _difference(fits.no_tablets), says="It compares different tablets.",
+        analysis="no tablets",
+    )  # fmt: skip
+    yield mistake("missing_as_zero", _difference(fits.mixed_zeros), analysis="zeros")
+    yield mistake("gaps_filled", _difference(fits.mixed_filled), analysis="filled")
+    yield mistake("ml_for_reml", _difference(fits.by_ml), analysis="ML")
     yield mistake(
         "other_df", _difference(fits.mixed, ddf="containment"), says="Containment only counts."
     )
@@ -345,6 +352,7 @@ def difference(fits: Fits) -> Iterator[Way]:
         "Lesson 4, 'LS means, fixed against mixed': m.emmeans('method') has the columns emmean, "
         "SE and df.",
     ],
+    follows=FollowOn("mixed_model"),
 )
 def method_means(fits: Fits) -> Iterator[Way]:
     parts = {"mean": "emmean", "SE": "SE", "df": "df"}
@@ -358,7 +366,7 @@ def method_means(fits: Fits) -> Iterator[Way]:
         answer,
         says="HPLC read the weaker tablets; the model allows for that, the plain mean does not.",
     )
-    yield mistake("plain_means", of(fits.no_tablets))
+    yield mistake("plain_means", of(fits.no_tablets), analysis="no tablets")
     own = fits.wide.agg(["mean", "std", "count"])
     yield mistake(
         "plain_means",
@@ -366,11 +374,13 @@ def method_means(fits: Fits) -> Iterator[Way]:
         | {f"{n}: SE": own.loc["std", n] / own.loc["count", n] ** 0.5 for n in METHODS}
         | {f"{name}: df": own.loc["count", name] - 1 for name in METHODS},
     )
-    yield mistake("blocks_fixed", of(fits.fixed), says="The objects are tablets.")
-    yield mistake("complete_cases", of(fits.mixed_pairs))
-    yield mistake("missing_as_zero", of(fits.mixed_zeros))
-    yield mistake("gaps_filled", of(fits.mixed_filled))
-    yield mistake("ml_for_reml", of(fits.by_ml))
+    yield mistake(
+        "blocks_fixed", of(fits.fixed), says="The objects are tablets.", analysis="tablets fixed"
+    )
+    yield mistake("complete_cases", of(fits.mixed_pairs), analysis="pairs")
+    yield mistake("missing_as_zero", of(fits.mixed_zeros), analysis="zeros")
+    yield mistake("gaps_filled", of(fits.mixed_filled), analysis="filled")
+    yield mistake("ml_for_reml", of(fits.by_ml), analysis="ML")
     yield mistake("other_df", of(fits.mixed, ddf="containment"), says="Containment only counts.")
     residual = {f"{name}: df": fits.no_tablets.df_resid for name in METHODS}
     yield mistake("residual_df", answer | residual)
@@ -420,6 +430,7 @@ def _plain_se(answer: Parts, plain_df: Parts, estimate: float) -> Iterator[Parts
         "Lesson 4, 'Four kinds of df': coefficients, emmeans and estimable all take "
         "ddf='kenward-roger'.",
     ],
+    follows=FollowOn("mixed_model"),
 )
 def kenward_roger(fits: Fits) -> Iterator[Way]:
     def of(model: LinearModel | MixedModel, ddf: str | None = "kenward-roger") -> dict[str, float]:
@@ -436,11 +447,17 @@ def kenward_roger(fits: Fits) -> Iterator[Way]:
     yield mistake("other_df", of(fits.mixed, "containment"), says="This is containment.")
     yield mistake("z_for_t", of(fits.mixed, "none"))
     yield mistake("one_sided", answer | {"p": answer["p"] / 2})
-    yield mistake("complete_cases", of(fits.mixed_pairs))
-    yield mistake("blocks_fixed", of(fits.fixed, None), says="The objects are tablets.")
-    yield mistake("unpaired", of(fits.no_tablets, None), says="It compares different tablets.")
-    yield mistake("missing_as_zero", of(fits.mixed_zeros))
-    yield mistake("gaps_filled", of(fits.mixed_filled))
+    yield mistake("complete_cases", of(fits.mixed_pairs), analysis="pairs")
+    yield mistake(
+        "blocks_fixed", of(fits.fixed, None), says="The objects are tablets.",
+        analysis="tablets fixed",
+    )  # fmt: skip
+    yield mistake(
+        "unpaired", of(fits.no_tablets, None), says="It compares different tablets.",
+        analysis="no tablets",
+    )  # fmt: skip
+    yield mistake("missing_as_zero", of(fits.mixed_zeros), analysis="zeros")
+    yield mistake("gaps_filled", of(fits.mixed_filled), analysis="filled")
     for load, lesson in _of_lessons().items():
         yield mistake("lesson_data", of(lesson.mixed), says=f"(It comes from mt.{load}().)")
     for joint in fits.joint_se_apart_from(answer["SE"], plain_df["SE"]):
