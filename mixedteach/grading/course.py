@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
@@ -37,6 +38,7 @@ _SIMULATED = (
 _LESSON = re.compile(r"\[([^\]]+)\]\((?:\.\./)+lessons/[^)]*\)")
 _HIDDEN = re.compile(r"(### BEGIN HIDDEN TESTS\n).*?(\n### END HIDDEN TESTS)", re.S)
 _BEGIN = "### BEGIN SOLUTION"
+_QUOTED = re.compile(r'"{3}.*?"{3}', re.S)
 _PUBLIC = "# (The numbers below are those of the public data.)"
 _EACH_HIS_OWN = 'raise RuntimeError("each student has other data: grade with mixedteach grade")'
 
@@ -144,7 +146,7 @@ def _assignment(path: Path, seed: int | None, students: Sequence[str]) -> dict[P
             cell.source = _LESSON.sub(r"\1", cell.source)
     points = question_points(solution, asked)
     if seed is None:
-        made = key.make(asked, name, points)
+        made = key.make(asked, name, points, models=variant.model_answers(asked, asked.own))
         return _files(name, generate.source_version(solution), made, None)
     own, source, made = _simulated(solution, asked, name, points, seed, None, bool(students))
     files = _files(name, source, made, own.csv)
@@ -187,7 +189,7 @@ def _simulated(
     made: dict[str, Any] = {}
 
     def solved(found: variant.Variant) -> bool:
-        made["key"] = key.make(asked, name, points, found.ways, seed, student)
+        made["key"] = key.make(asked, name, points, found.ways, seed, student, found.models)
         made["source"] = _with_file(solution, asked, made["key"])
         return _run(made["source"], made["key"], found.csv)
 
@@ -210,7 +212,7 @@ def _with_file(solution: Any, asked: Exercise, answers: key.Key) -> Any:
         cell.source = cell.source.replace(call, new)
         name = cell.metadata.get("nbgrader", {}).get("grade_id", "").removeprefix(f"{asked.name}-")
         if name in answers.answers and answers.answers[name].by_hand:
-            cell.source = cell.source.replace(_BEGIN, f"{_BEGIN}\n{_PUBLIC}")
+            cell.source = _with_model(cell.source, answers.answers[name].model)
         elif name in answers.answers:
             test = _test(asked, name, answers.answers[name])
             cell.source, count = _HIDDEN.subn(
@@ -222,6 +224,15 @@ def _with_file(solution: Any, asked: Exercise, answers: key.Key) -> Any:
                     "region between ### BEGIN HIDDEN TESTS and ### END HIDDEN TESTS."
                 )
     return made
+
+
+def _with_model(source: str, text: str) -> str:
+    """Return an answer cell with a model answer for other data, or a remark that there is none."""
+    start, mark, solution = source.partition(_BEGIN)
+    if not text:
+        return f"{start}{mark}\n{_PUBLIC}{solution}"
+    wrapped = textwrap.fill(text, _WIDTH, break_on_hyphens=False)
+    return start + mark + _QUOTED.sub(lambda _: f'"""\n{wrapped}\n"""', solution, count=1)
 
 
 def _test(asked: Exercise, name: str, answer: key.Answer) -> str:

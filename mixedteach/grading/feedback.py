@@ -75,8 +75,9 @@ def _named(page: str, grade_id: str) -> str:
         asks = f"{asks[:_LONGEST].rsplit(' ', 1)[0].rstrip(' ,:;')} …"
     line = f'<a href="#{grade_id}">{escape(name)}</a>: {escape(asks.rstrip("."))}'
     page = re.sub(
-        rf'<a href="#{re.escape(grade_id)}">(?:Test cell|Coding free-response|Written response)</a>',
-        lambda _: line, page,
-    )  # fmt: skip
+        f'<a href="#{re.escape(grade_id)}">(Test cell|Coding free-response|Written response)</a>',
+        lambda _: line,
+        page,
+    )
     cell = f"Grade cell: <code>{grade_id}</code>"
     return page.replace(cell, f"Check of <code>{escape(name)}</code>")

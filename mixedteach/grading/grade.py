@@ -111,11 +111,8 @@ class Grading:
             for cell, worth in self.book.points(self.assignment).items()
         }
         path = self.book.place("source", ".", self.assignment) / f"{self.assignment}.ipynb"
-        source = {
-            cell.removeprefix(self.prefix): worth
-            for cell, worth in (generate.points(generate.read(path)) if path.is_file() else {}
-            ).items()
-        }  # fmt: skip
+        cells = generate.points(generate.read(path)) if path.is_file() else {}
+        source = {cell.removeprefix(self.prefix): worth for cell, worth in cells.items()}
         regenerate = f"type nbgrader generate_assignment {self.assignment} --force"
         if source and source != known:
             differ = listed(_differing(source, known))
@@ -233,9 +230,8 @@ class Grading:
         marks = {}
         for name, answer in answers.answers.items():
             given = outcome.answers.get(name, NOTHING)
-            verdict = judge.verdict(
-                answers, name, given, self._earlier(answers, name, outcome, marks)
-            )
+            earlier = self._earlier(answers, name, outcome, marks)
+            verdict = judge.verdict(answers, name, given, earlier)
             score = round(answer.points * verdict.share, 2)
             if answer.by_hand:
                 written = f"{self.prefix}{name}" not in matched.untouched()
@@ -318,7 +314,7 @@ class Grading:
     def table(self) -> Iterator[str]:
         """Yield the head of the table that is printed: what the columns are."""
         for name, (written, worth) in self.changed.items():
-            yield f"{name} counts {worth:g} points, as in source (its key was made with {written:g})."
+            yield f"{name} counts {worth:g} points, as in source (in its key: {written:g})."
         *about, heads = self.reports.head()
         yield from about
         yield f"{heads}{'seconds':>9}"

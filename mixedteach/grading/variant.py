@@ -41,10 +41,13 @@ class Variant:
         The file that students get.
     ways : dict
         Short name of a question -> the ways to answer it, the right one first.
+    models : dict
+        Short name of a question that a person judges -> a model answer for these data.
     """
 
     csv: bytes
     ways: dict[str, list[Way]]
+    models: dict[str, str]
 
 
 def derived(*parts: object) -> int:
@@ -124,9 +127,16 @@ def _attempt(
                 if trouble:
                     order.insert(0, order.pop(order.index(name)))
                     raise _Unfit(f"{name}: {trouble}")
+            models = model_answers(exercise, work)
         except (MixedTeachError, MixedTeachWarning) as error:
             raise _Unfit(str(error)) from None
-    return Variant(csv, {name: ways[name] for name in public})
+    return Variant(csv, {name: ways[name] for name in public}, models)
+
+
+def model_answers(exercise: Exercise, work: Any) -> dict[str, str]:
+    """Return a model answer to each question that a person judges: short name -> text."""
+    asked = exercise.questions.items()
+    return {name: found.model(work) for name, found in asked if found.model is not None}
 
 
 def _data(exercise: Exercise, rng: np.random.Generator) -> tuple[bytes, Any]:

@@ -22,6 +22,7 @@ from mixedteach.checks.kinds import (
 )
 from mixedteach.checks.plain import Plain, plain
 from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
+from mixedteach.checks.words import ALPHA, listing, p_value, start
 from mixedteach.classical import LinearModel, lm, paired_t_test
 from mixedteach.datasets import load_machines
 from mixedteach.model import MixedModel, lmer
@@ -546,6 +547,38 @@ def claim(fits: Fits) -> Iterator[Way]:
     yield mistake("wrong_choice", "difference", says="The sentence compares no two machines.")
 
 
+def _summary(fits: Fits) -> str:
+    """Return a model answer for these data."""
+    test = fits.blocked.anova().loc["Machine"]
+    means = fits.blocked.emmeans("Machine").set_index("Machine")["emmean"]
+    shown, open_ = [], []
+    for row in fits.blocked.emmeans("Machine").pairs().itertuples():
+        low, high = row.contrast.split(" - ")[:: 1 if row.estimate < 0 else -1]
+        p = p_value(row.p, 3 if row.p >= 0.001 else 4)
+        said = f"{high} scored {abs(row.estimate):.1f} points more than {low} ({p})"
+        (shown if row.p < ALPHA else open_).append(said)
+    sentences = [
+        "Six workers tried each machine three times; their mean scores were analysed with workers "
+        f"as blocks. The machines {'differed' if test['p'] < ALPHA else 'were not shown to differ'}"
+        f" (F = {test['F']:.1f} on 2 and {fits.blocked.df_resid:.0f} df, {p_value(test['p'], 4)})."
+    ]
+    if shown:
+        sentences.append(f"By Tukey's comparisons {listing(shown)}.")
+    if open_:
+        sentences.append(
+            f"{start(listing(open_))}, but six workers are not enough to be sure of that; it does "
+            "not mean that these machines are equal."
+        )
+    best = means.astype(float).idxmax()
+    rest = fits.blocked.resid.abs().to_numpy().argmax()
+    cell = fits.cells.iloc[int(rest)]
+    sentences.append(
+        f"{best} has the highest mean. What the table does not show: worker {cell['Worker']} "
+        f"departs most from the others, with machine {cell['Machine']}; one would want to know why."
+    )
+    return " ".join(sentences)
+
+
 machines.sentences(
     "conclusion",
     "Which machine should be bought? A report of three to six sentences.",
@@ -564,4 +597,5 @@ machines.sentences(
         "Lesson 2, 'Say it in words': a report of this kind; the numbers are in model.anova() and "
         "model.emmeans('Machine').pairs().",
     ],
+    model=_summary,
 )

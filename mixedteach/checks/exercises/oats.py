@@ -27,6 +27,7 @@ from mixedteach.checks.kinds import (
     mean_lines,
 )
 from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
+from mixedteach.checks.words import ALPHA, p_value
 from mixedteach.classical import LinearModel, TukeyHSD, lm
 from mixedteach.datasets import load_oats
 from mixedteach.model import MixedModel, lmer
@@ -639,6 +640,40 @@ def nitrogen_step(fits: Fits) -> Iterator[Way]:
     )  # fmt: skip
 
 
+def _summary(fits: Fits) -> str:
+    """Return a model answer for these data."""
+    table = fits.strata.anova()
+    variety, nitrogen = table.loc["variety"], table.loc["nitrogen"]
+    pair = _pair(fits.strata, "variety", 2)
+    gain, last = (_pair(fits.strata, "nitrogen", row, turn=True) for row in (2, 5))
+    plain = fits.data.groupby("variety", observed=True)["yield"].mean()["Victory"]
+    mean = _means(fits.strata)["Victory"]
+    shown = "differed" if variety["p"] < ALPHA else "were not shown to differ"
+    equal = "" if variety["p"] < ALPHA else " That does not mean that they are equal:"
+    low, high = pair["lower"], pair["upper"]
+    between = (
+        f"anything from {-low:.0f} units less to {high:.0f} units more than Victory"
+        if low < 0 < high
+        else f"{low:.0f} to {high:.0f} units more than Victory"
+    )
+    tonnes = 22.4 / 1000  # a hectare, of a unit of 20 lb an acre
+    chance = "but that could be chance" if last["p"] > ALPHA else "more than chance explains"
+    side = "high" if plain > mean else "low"
+    return (
+        f"The three varieties {shown} (F(2, {variety['den_df']:.1f}) = {variety['F']:.2f}, "
+        f"{p_value(variety['p'], 2)}).{equal} Marvellous may yield {between} (estimate "
+        f"{pair['estimate']:.1f} units, {pair['estimate'] * tonnes:.2f} tonnes per hectare). "
+        f"Nitrogen raises the yield (F(3, {nitrogen['den_df']:.1f}) = {nitrogen['F']:.1f}, "
+        f"{p_value(nitrogen['p'], 4)}): by {gain['estimate']:.0f} units, or "
+        f"{gain['estimate'] * tonnes:.1f} tonnes per hectare, from none to 0.6cwt. The last step, "
+        f"from 0.4cwt to 0.6cwt, brought {last['estimate']:.1f} units, {chance} "
+        f"({p_value(last['p'], 2)}). The means of the sub-plots that were left would mislead: "
+        "Victory lost sub-plots with little nitrogen, so its plain mean is too "
+        f"{side}, {plain:.0f} instead of {mean:.0f} units. The model compares all varieties at the "
+        "same amounts of nitrogen."
+    )
+
+
 oats.sentences(
     "conclusion",
     "For a farmer: do the varieties differ, does nitrogen pay, how sure is that, and what did the "
@@ -660,4 +695,5 @@ oats.sentences(
         "Lesson 6, 'Say it in words': a report of this kind; m.anova() and m.emmeans(...).pairs() "
         "have its numbers.",
     ],
+    model=_summary,
 )

@@ -20,6 +20,7 @@ from mixedteach.checks.kinds import (
     mean_lines,
 )
 from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.checks.words import ALPHA, p_value
 from mixedteach.classical import LinearModel, lm
 from mixedteach.comparison import compare
 from mixedteach.datasets import load_orthodont
@@ -515,6 +516,25 @@ def growth_formula(fits: Fits) -> Iterator[Way]:
         )  # fmt: skip
 
 
+def _summary(fits: Fits) -> str:
+    """Return a model answer for these data."""
+    table = fits.lines.coefficients()
+    boys, tilt = table.loc["age", "estimate"], table.loc["age:Sex[Female]"]
+    low, high = sorted((-tilt["lower"], -tilt["upper"]))
+    test = compare(fits.parallel.by_ml(), fits.by_ml).iloc[-1]
+    more = "is more than chance explains" if tilt["p"] < ALPHA else "may be chance"
+    return (
+        f"Between 8 and 14 years the distance grew by {boys:.2f} mm a year in the boys and by "
+        f"{boys + tilt['estimate']:.2f} mm a year in the girls, on average. The difference of the "
+        f"mean slopes, {-tilt['estimate']:.2f} mm a year, {more} (95% CI {low:.2f} to {high:.2f}, "
+        "with a line for each child, by REML); the lines of single boys and girls overlap. The "
+        f"models with one slope and with two were compared by ML (LRT = {test['LRT']:.2f}, 1 df, "
+        f"{p_value(test['p'])}, random intercepts), because their fixed effects differ. The "
+        "estimates are by REML: ML takes the fixed effects for known, so that its variances and "
+        "its standard errors are too small."
+    )
+
+
 orthodont.sentences(
     "conclusion",
     "For an orthodontist: how boys and girls grow, how sure that is, and which likelihood was "
@@ -522,7 +542,7 @@ orthodont.sentences(
     Sentences(
         (
             "gives both slopes, or a slope and the difference, in mm a year (1 point)",
-            "says that the mean slopes differ more than chance explains, with a test or an "
+            "says whether the mean slopes differ more than chance explains, with a test or an "
             "interval, and does not claim it of every boy and girl (1 point)",
             "names the method: models with different fixed effects compared by ML, variances and "
             "standard errors by REML, because ML's variances are too small (1 point)",
@@ -535,4 +555,5 @@ orthodont.sentences(
         "Lesson 5, 'Why ML finds too little variance' and 'Say it in words': a report of this "
         "kind; m.coefficients() and mt.compare have its numbers.",
     ],
+    model=_summary,
 )

@@ -24,6 +24,7 @@ from mixedteach.checks.kinds import (
     line_parts,
 )
 from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
+from mixedteach.checks.words import count
 from mixedteach.classical import LinearModel, lm
 from mixedteach.datasets import load_penicillin
 from mixedteach.model import MixedModel, lmer
@@ -551,6 +552,19 @@ def design(fits: Fits) -> Iterator[Way]:
     )  # fmt: skip
 
 
+def _summary(fits: Fits) -> str:
+    """Return a model answer for these data."""
+    plate, residual = _variances(fits.mixed)
+    return (
+        f"Plates of this kind differ with a standard deviation of {plate**0.5:.2f} mm, readings on "
+        f"one plate with {residual**0.5:.2f} mm: {plate / (plate + residual):.0%} of the variance "
+        "of a reading comes from the plate (mixed model, REML, sample fixed, plate random; "
+        f"{PLATES} plates, {count(len(SAMPLES))} samples). A plate shifts all its readings alike, "
+        "so samples should be compared on the same plate, where the shift cancels; the diameter of "
+        "one sample on one plate says little, unless a known sample stands beside it."
+    )
+
+
 penicillin.sentences(
     "conclusion",
     "Two to four sentences: how far plates and readings vary, and what one plate is good for",
@@ -569,4 +583,5 @@ penicillin.sentences(
         "Lesson 3, 'Say it in words': a report of this kind; m.variance_components has the "
         "numbers.",
     ],
+    model=_summary,
 )

@@ -22,6 +22,7 @@ from mixedteach.checks.kinds import (
     mean_lines,
 )
 from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
+from mixedteach.checks.words import ALPHA, listing, p_value
 from mixedteach.classical import LinearModel, TukeyHSD, lm, paired_t_test
 from mixedteach.datasets import load_planks
 from mixedteach.model import MixedModel, lmer
@@ -449,6 +450,55 @@ def se_compared(fits: Fits) -> Iterator[Way]:
                   says="The three models stand in reverse order.")  # fmt: skip
 
 
+def _summary(fits: Fits) -> str:
+    """Return a model answer for these data."""
+    table = fits.strata.anova()
+
+    def test(term: str) -> str:
+        row = table.loc[term]
+        f = f"{row['F']:.{1 if row['F'] > 20 else 2}f}"
+        return f"F({row['num_df']:.0f}, {row['den_df']:.0f}) = {f}, {p_value(row['p'])}"
+
+    def depends(term: str) -> str:
+        return "depended" if table.loc[term, "p"] < ALPHA else "was not shown to depend"
+
+    shown, open_ = [], []
+    for row in fits.strata.emmeans("width").pairs().itertuples():
+        one, two = row.contrast.split(" - ")
+        if row.p < ALPHA:
+            (dry, wet), turn = ((one, two), -1) if row.estimate < 0 else ((two, one), 1)
+            low, high = sorted((turn * row.lower, turn * row.upper))
+            shown.append(
+                f"width {dry} was drier than width {wet} by {abs(row.estimate):.2f} percentage "
+                f"points (95% CI {low:.2f} to {high:.2f}, Tukey, {p_value(row.p)})"
+            )
+        else:
+            open_.append(
+                f"widths {one} and {two} (difference {row.estimate:.2f}, CI {row.lower:.2f} to "
+                f"{row.upper:.2f}, {p_value(row.p)})"
+            )
+    alike = "were not the same" if table.loc["width:depth", "p"] < ALPHA else "may be the same"
+    sentences = [
+        "Humidity was analysed with a linear mixed model (REML): width, depth and their "
+        "interaction fixed; plank, plank by width and plank by depth random, since the planks are "
+        "a sample and each has its own level and its own shape.",
+        f"Humidity {depends('width')} on width ({test('width')}); it {depends('depth')} on depth "
+        f"({test('depth')}), and the differences of widths {alike} at all depths "
+        f"({test('width:depth')}).",
+    ]
+    if shown:
+        sentences.append(f"Averaged over the depths, {listing(shown)}.")
+    if open_:
+        sentences.append(
+            f"Not shown to differ are {listing(open_)}, which does not mean that they are equal."
+        )
+    sentences.append(
+        "The tests assume that all differences of widths vary equally from plank to plank, and "
+        "neighbours may be more alike than that."
+    )
+    return " ".join(sentences)
+
+
 planks.sentences(
     "conclusion",
     "A summary for a reader who dries wood: what was done, what was found, how sure",
@@ -458,7 +508,7 @@ planks.sentences(
             "(1 point)",
             "reports width with F, both df and p, and says which widths differ and by how much "
             "(1 point)",
-            "says what is not shown (widths 1 and 2), but does not claim that they are equal "
+            "says which widths are not shown to differ, but does not claim that they are equal "
             "(1 point)",
             "names one assumption or limit: equally variable differences, an average over depths "
             "in spite of the interaction, or planks of one origin (1 point)",
@@ -470,4 +520,5 @@ planks.sentences(
         "A p above .05 does not show that two means are equal: give the interval.",
         "Lesson 7, 'Write it down'.",
     ],
+    model=_summary,
 )

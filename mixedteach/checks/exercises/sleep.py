@@ -20,6 +20,7 @@ from mixedteach.checks.kinds import (
     line_parts,
 )
 from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
+from mixedteach.checks.words import count, p_value
 from mixedteach.classical import LinearModel, lm
 from mixedteach.datasets import load_sleepstudy
 from mixedteach.inference.distributions import t_pvalue, t_quantile
@@ -531,6 +532,24 @@ def factors(fits: Fits) -> Iterator[Way]:
     )
 
 
+def _summary(fits: Fits) -> str:
+    """Return a model answer for these data."""
+    d = fits.change
+    mean, se, df = d.mean(), d.sem(), fits.pairs - 1
+    reach = float(t_quantile(0.975, df)) * se
+    p = float(t_pvalue(mean / se, df))
+    faster = int((d < 0).sum())
+    most = "all" if not faster else "most"
+    but = f", {count(faster)} faster" if faster else ""
+    return (
+        f"After seven short nights people reacted {mean:.0f} ms more slowly than at the baseline, "
+        f"on average (95% confidence interval from {mean - reach:.0f} to {mean + reach:.0f} ms; "
+        f"paired t-test, t = {mean / se:.2f} on {df} df, {p_value(p)}). That is the mean of "
+        f"{fits.pairs} people: {most} became slower{but}. There was no group that slept normally, "
+        "so that time and practice may have their part in it."
+    )
+
+
 sleep.sentences(
     "conclusion",
     "What did the short nights do? Two or three sentences for somebody who knows no statistics.",
@@ -550,4 +569,5 @@ sleep.sentences(
         "Lesson 1, 'Say it in words': a report of this kind; mt.paired_t_test has all of its "
         "numbers.",
     ],
+    model=_summary,
 )
