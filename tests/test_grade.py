@@ -8,7 +8,8 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -359,16 +360,40 @@ def test_what_cannot_be_graded(graded, words, said):
     assert said in command("mixedteach", graded.folder, "grade", *words, codes=(2,))
 
 
-def test_points_that_do_not_agree(graded):
-    path = graded.folder / "answer_keys" / f"{NAME}.json"
+@contextmanager
+def changed(path: Path, old: str, new: str) -> Iterator[None]:
     before = path.read_text(encoding="utf-8")
-    path.write_text(before.replace('"points": 3.0', '"points": 5.0'), encoding="utf-8")
+    assert old in before
+    path.write_text(before.replace(old, new), encoding="utf-8")
     try:
-        said = command("mixedteach", graded.folder, "grade", "7", codes=(2,))
+        yield
     finally:
         path.write_text(before, encoding="utf-8")
+
+
+def test_points_in_the_key_do_not_matter(graded):
+    path = graded.folder / "answer_keys" / f"{NAME}.json"
+    with changed(path, '"points": 3.0', '"points": 5.0'):
+        said = command("mixedteach", graded.folder, "grade", "7", "--student", "typed-in")
+    assert "fixed_tests counts 3 points, as in source (in its key: 5)." in said
+    assert grades(graded.folder)["typed-in", "fixed_tests"][0] == 3
+
+
+def test_questions_and_points_that_do_not_agree(graded):
+    source = graded.folder / "source" / NAME / f"{NAME}.ipynb"
+    with changed(source, '"points": 3,', '"points": 4,'):
+        said = command("mixedteach", graded.folder, "grade", "7", codes=(2,))
     assert "('fixed_tests' differ)" in said
     assert f"nbgrader generate_assignment {NAME} --force" in said
+    path = graded.folder / "answer_keys" / f"{NAME}.json"
+    with changed(path, '"fixed_tests": {', '"fixed_width_2": {'):
+        said = command("mixedteach", graded.folder, "grade", "7", codes=(2,))
+    assert "is not in the form of a key" in said
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["questions"]["fixed_tests"]
+    with changed(path, path.read_text(encoding="utf-8"), json.dumps(content)):
+        said = command("mixedteach", graded.folder, "grade", "7", codes=(2,))
+    assert "do not have the same questions ('fixed_tests' differ)" in said
 
 
 def test_folders_that_are_no_course(tmp_path, capsys):

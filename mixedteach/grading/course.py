@@ -79,9 +79,7 @@ def fill(
     """
     if students and seed is None:
         raise MixedTeachError("--students needs --seed N as well: data are made from both.")
-    files: dict[Path, bytes] = {}
-    for path in generate.chosen(words):
-        files |= _assignment(path, seed, students)
+    files = _made(generate.chosen(words), seed, students)
     targets = {folder / path: content for path, content in files.items()}
     differing = [p for p, content in targets.items() if p.exists() and p.read_bytes() != content]
     if differing and not force:
@@ -134,11 +132,39 @@ def read_roster(file: Path) -> list[str]:
     return ids
 
 
+def _made(
+    paths: Sequence[Path], seed: int | None, students: Sequence[str]
+) -> dict[Path, bytes]:  # fmt: skip
+    """Return the files of all assignments: path in the course folder -> content.
+
+    Each assignment, and in it each student's data, is a task of its own; they are shared among the
+    cores of the machine.
+    """
+    from joblib import Parallel, cpu_count, delayed
+    from tqdm import tqdm
+
+    tasks = [(path, seed, None, bool(students)) for path in paths]
+    tasks += [(path, seed, student, False) for path in paths for student in students]
+    # a worker takes a few seconds to start
+    jobs = 1 if seed is None else max(min(cpu_count(), len(tasks)), 1)
+    files: dict[Path, bytes] = {}
+    # disable=None: no bar unless the stream is a terminal
+    quiet = True if seed is None else None
+    with tqdm(total=len(tasks), desc="simulating data", leave=False, disable=quiet) as bar:
+        work = Parallel(n_jobs=jobs, return_as="generator")
+        for found in work(delayed(_task)(*task) for task in tasks):
+            files |= found
+            bar.update()
+    return files
+
+
 # -- one assignment --------------------------------------------------------------------------------
 
 
-def _assignment(path: Path, seed: int | None, students: Sequence[str]) -> dict[Path, bytes]:
-    """Return the files of an assignment: path in the course folder -> content."""
+def _task(
+    path: Path, seed: int | None, student: str | None, each_his_own: bool
+) -> dict[Path, bytes]:  # fmt: skip
+    """Return the files of an assignment, for the class or for one student who has other data."""
     name, solution = path.stem, generate.read(path)
     asked = exercise(generate.exercise_name(solution))
     for cell in solution.cells:
@@ -148,15 +174,15 @@ def _assignment(path: Path, seed: int | None, students: Sequence[str]) -> dict[P
     if seed is None:
         made = key.make(asked, name, points, models=variant.model_answers(asked, asked.own))
         return _files(name, generate.source_version(solution), made, None)
-    own, source, made = _simulated(solution, asked, name, points, seed, None, bool(students))
-    files = _files(name, source, made, own.csv)
-    for student in students:
-        own, source, made = _simulated(solution, asked, name, points, seed, student, False)
-        place = Path("handout", student, name)
-        files[place / f"{name}.ipynb"] = generate.text(generate.student_version(source)).encode()
-        files[place / asked.file] = own.csv
-        files[Path("answer_keys", name, f"{student}.json")] = key.text(made).encode()
-    return files
+    own, source, made = _simulated(solution, asked, name, points, seed, student, each_his_own)
+    if student is None:
+        return _files(name, source, made, own.csv)
+    place = Path("handout", student, name)
+    return {
+        place / f"{name}.ipynb": generate.text(generate.student_version(source)).encode(),
+        place / asked.file: own.csv,
+        Path("answer_keys", name, f"{student}.json"): key.text(made).encode(),
+    }
 
 
 def _files(name: str, source: Any, made: key.Key, data: bytes | None) -> dict[Path, bytes]:

@@ -250,10 +250,10 @@ def _answer(about: Mapping[str, Any]) -> Answer:
     weights = {part: float(value) for part, value in about.get("weights", {}).items()}
     if strange := set(weights) - set(right.parts):
         raise ValueError(f"weights of parts that are not asked: {', '.join(sorted(strange))}")
+    if any(not 0 <= weight < math.inf for weight in weights.values()):
+        raise ValueError("a weight is not a number from 0 up")
     if weights and not sum(weights.get(part, 1.0) for part in right.parts) > 0:
         raise ValueError("all weights are 0")
-    if any(not weight >= 0 for weight in weights.values()):
-        raise ValueError("a weight is negative")
     follow_on = float(about.get("follow_on", 0.0))
     if not 0 <= follow_on <= 1:
         raise ValueError(f"follow_on is {follow_on:g}; it is a share, from 0 to 1")
