@@ -8,6 +8,7 @@ which questions it answers honestly (`right`): it must get the points of these a
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import struct
@@ -233,6 +234,77 @@ def _shadows(folder: Path) -> None:
     file(folder / "mixedteach" / "checks", "plain = lambda v: 1", "__init__.py")
 
 
+def _startup_files(folder: Path) -> None:
+    """Files of the student's that Python, IPython, Jupyter or nbgrader read when they start."""
+    runs("import os; print('beside it', len(os.listdir()))")(folder)
+    boast = "print('STARTED'); open('started.txt', 'w').write('x')\nfull_marks = True\n"
+    names = (
+        "sitecustomize.py", "usercustomize.py", "conftest.py", "ipython_config.py",
+        "ipython_kernel_config.py", "jupyter_config.py", "jupyter_notebook_config.py",
+        "jupyter_server_config.py", "jupyter_nbconvert_config.py", "nbgrader_config.py",
+        "startup/00-first.py", "profile_default/startup/00-first.py", "__init__.py", "setup.py",
+    )  # fmt: skip
+    for name in names:
+        place = folder / name
+        file(place.parent, boast, place.name)
+    for name in ("x.pth", "mixedteach.pth", "site-packages/x.pth"):
+        place = folder / name
+        file(place.parent, "import os; os.system('echo STARTED')\n", place.name)
+    file(folder, "home = /nowhere\n", "pyvenv.cfg")
+    file(folder, "backend: no_such_backend\nfigure.dpi: nonsense\n", "matplotlibrc")
+    file(folder, '{"argv": ["sh", "-c", "echo STARTED"], "language": "python"}', "kernel.json")
+
+
+def _named(name: str) -> Callable[[Path], None]:
+    """Return what writes an honest notebook under a strange name, and a trap beside it."""
+
+    def make(folder: Path) -> None:
+        file(folder, text(), name)
+        file(folder, "x", "a\nb\x1b[2Jc.txt")
+        file(folder, "x", "-rf")
+
+    return make
+
+
+def _twins(folder: Path) -> None:
+    file(folder)
+    file(folder, text([answer(FIRST, WRONG[FIRST])]), f"{NAME}\u200b.ipynb")
+
+
+def _stamp_without_end(folder: Path) -> None:
+    """A time of handing in that goes on for 50 GB."""
+    file(folder)
+    path = file(folder, "2026-03-04 10:00:00 UTC" + " " * 300, "timestamp.txt")
+    os.truncate(path, 50_000_000_000)
+
+
+def _many_files(folder: Path) -> None:
+    file(folder)
+    for number in range(3000):
+        file(folder, "x", f"part {number}.txt")
+    deep = folder
+    for _ in range(40):
+        deep /= "deeper"
+    file(deep, text([answer(FIRST, WRONG[FIRST])]))
+
+
+def _gzip(folder: Path) -> None:
+    file(folder, gzip.compress(b"[" * 10**8))
+
+
+_KEYED = json.dumps(notebook(HONEST))
+_METADATA: dict[str, Any] = {
+    "kernelspec": {
+        "name": "../../evil", "language": "python", "display_name": "x" * 10**5,
+        "argv": ["sh", "-c", "echo STARTED"], "env": {"PYTHONSTARTUP": "evil.py"},
+    },
+    "language_info": {"name": "python", "version": [], "codemirror_mode": {"a": [[[[1]]]]}},
+    "widgets": {"application/vnd.jupyter.widget-state+json": {"state": {"x": 1}}},
+    "nbgrader": {"grade_id": FIRST, "grade": True, "points": 100, "score": 100, "solution": True},
+    "jupytext": {"formats": "ipynb,py:percent"}, "papermill": {"parameters": {"score": 100}},
+    "hooks": {"startup": "import os"}, "celltoolbar": "Create Assignment",
+}  # fmt: skip
+
 BROKEN = [
     Case("honest", holds(text)),
     Case(
@@ -302,6 +374,23 @@ BROKEN = [
     Case("links, pipes and giants beside it", _neighbours, shown=("here: mine.txt",),
          notes=("'link.txt'", "'second_name.txt'", "'pipe.txt'", "'sparse.bin'")),
     Case("modules that take names", _shadows),
+    Case("files that programs read when they start", _startup_files),
+    Case("metadata that would start another kernel", holds(lambda: text(**_METADATA))),
+    Case("metadata that is no dictionary",
+         holds(lambda: text().replace('"metadata": {', '"metadata": [], "not": {'))),
+    Case("a name with line ends and commands", _named("07_beech\nplanks\x1b[31m; rm.ipynb"),
+         notes=("renamed",)),
+    Case("a name that reads backwards", _named("07_beech\u202eplanks\u200b.ipynb"),
+         notes=("renamed",)),
+    Case("a name in other letters of the same look", _named("07_bееch_plаnks.ipynb"),
+         notes=("renamed",)),
+    Case("two names that look the same", _twins, notes=("2 notebooks",)),
+    Case("a time of handing in without end", _stamp_without_end),
+    Case("thousands of files", _many_files),
+    Case("packed by gzip", _gzip, right=NONE, readable=False, notes=("not JSON",)),
+    Case("keys twice in the JSON", holds(
+        lambda: '{"cells": [], "nbformat": 3,' + _KEYED[1:-1] + ', "metadata": 7}'
+    )),
 ]  # fmt: skip
 
 
@@ -323,6 +412,27 @@ for line in (
         try:
             os.write(descriptor, json.dumps(line).encode() + b"\\n")
             os.write(descriptor, b'{"answer": "%s", "value": ' + b"[" * 9000 + b"\\n")
+        except OSError:
+            pass
+"""
+
+_NO_NUMBERS = """
+import os
+number = b'{"kind": "number", "value": '
+deep = b"[" * 5000 + b"]" * 5000
+for value in (
+    number + b"NaN}", number + b"1e999}", number + b"-Infinity}", number + deep + b"}",
+    b'{"kind": "dict", "keys": ["' + b"k" * 10**5 + b'"], "items": [{"kind": "nothing"}]}',
+    b'{"kind": "dict", "keys": ["p", "df"], "items": [' + number + b"1e999}]}",
+    b'{"kind": "table", "columns": ["p"], "index": [], "rows": [[1], [2, 3]]}',
+    b'{"kind": "table", "columns": [], "names": [], "index": [], "rows": []}',
+    b'{"kind": "model", "formula": 3, "nobs": "x", "fixed": [], "variances": {}}',
+    b'{"kind": "picture", "axes": [{"lines": [{"x": [1], "y": [' + b"9" * 5000 + b"]}]}]}",
+    b'{"kind": "word", "value": "yes"}', b'{"kind": 1}', b'{"ok": true, "share": 1}',
+):
+    for descriptor in range(3, 40):
+        try:
+            os.write(descriptor, b'{"answer": "%s", "value": ' + value + b"}\\n")
         except OSError:
             pass
 """
@@ -649,6 +759,105 @@ HOSTILE = [
              if module is not sys: vars(module).clear()
          sys.modules.clear()
          """, second=...), FIRST_ONLY, ("finished", "died", "time"), limits={"cell_seconds": 2}),
+    Case("counts and signals all processes", runs("""
+         import os, signal
+         print("pids", sorted(int(p) for p in os.listdir("/proc") if p.isdigit())[-1] < 1000)
+         for place in ("/proc/kcore", "/proc/kallsyms", "/proc/1/fd/0", "/proc/1/fd/5",
+                       "/proc/sysrq-trigger", "/proc/1/root/root", "/proc/1/environ", "/dev/mem",
+                       "/dev/kmsg", "/sys/kernel", "/run/user", "/var/run/docker.sock"):
+             try: print("WORKED", place, open(place, "rb").read(50))
+             except OSError: pass
+         for pid in range(1, 40000):  # numbers of threads are its own process, too
+             if pid != os.getpid():
+                 try: os.kill(pid, 9)
+                 except OSError: pass
+         """), FIRST_ONLY, ("died",), notes=("signal 9",)),
+    Case("forges numbers that no JSON has", runs(_NO_NUMBERS % FIRST, WRONG[FIRST], WRONG[SECOND]),
+         right=NONE, ended=("finished", "died")),
+    Case("answers computed when one looks", runs("""
+         import collections, functools
+         class Late(collections.abc.Mapping):
+             asked = 0
+             def __getitem__(self, key): return {"p": self.p, "df": 38}[key]
+             def __iter__(self): Late.asked += 1; return iter(["p", "df"])
+             def __len__(self): return 2
+             @property
+             def p(self): return [0.1, 0.3042, 0.9][Late.asked % 3] if Late.asked > 9 else 0.5
+         width_tukey = (x for x in (0.3042, 38))
+         def width_means(): return {"1": 5.514, "2": 5.786, "3": 5.099}
+         width_tukey_2 = Late()
+         """, second=...), right=NONE, notes=()),
+    Case("an answer that empties itself", runs("""
+         def numbers():
+             yield "p", 0.3042
+             while True: yield "df", 38
+         class Stream(dict):
+             def items(self): return numbers()
+         width_tukey = Stream()
+         """), right=frozenset({SECOND})),
+    Case("threads and exits that outlive the notebook", runs("""
+         import atexit, os, sys, threading, time, weakref
+         def later():
+             while True:
+                 time.sleep(0.01)
+                 globals()["width_tukey"] = {"p": 0.3042, "df": 38}
+         class Last:
+             def __del__(self): os.write(1, b"late")
+         keep = Last()
+         atexit.register(lambda: time.sleep(1000))
+         weakref.finalize(keep, time.sleep, 1000)
+         threading.Thread(target=time.sleep, args=(1000,)).start()
+         threading.Timer(0.01, sys.exit).start()
+         sys.excepthook = threading.excepthook = lambda *args: time.sleep(1000)
+         print("left behind")
+         """), shown=("left behind",)),
+    Case("handlers for all signals", runs("""
+         import signal, time
+         for number in signal.valid_signals():
+             try: signal.signal(number, lambda *args: time.sleep(1000))
+             except (OSError, ValueError): pass
+         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+         signal.alarm(1)
+         while True: time.sleep(1)
+         """), FIRST_ONLY, ("time",), limits={"cell_seconds": 1}, notes=("would not stop",)),
+    Case("restarts the kernel", tries(
+        "get_ipython().kernel.do_shutdown(True)",
+        "__import__('ipykernel.kernelapp').kernelapp.IPKernelApp.instance().kernel.do_shutdown(1)",
+        "__import__('jupyter_client').KernelManager().restart_kernel(now=True)",
+        "get_ipython().run_line_magic('reset_everything', '-f')",
+    ), shown=("all tried",), limits={"cell_seconds": 10}),
+    Case("becomes another program", runs("""
+         import os, sys
+         for descriptor in range(3, 60):
+             try: os.set_inheritable(descriptor, True)
+             except OSError: pass
+         os.execv(sys.executable, [sys.executable, "-c", "while True: pass"])
+         """), FIRST_ONLY, ("died",), limits={"cell_seconds": 1}, notes=("signal 14",)),
+    Case("becomes another program that hears no alarm", runs("""
+         import os, signal, sys
+         signal.signal(signal.SIGALRM, signal.SIG_IGN)
+         os.execv(sys.executable, [sys.executable, "-c", "while True: pass"])
+         """), FIRST_ONLY, ("died", "time"), limits={"cell_seconds": 1}),
+    Case("forgets all names", runs("%reset -f\nget_ipython().user_ns.clear()", second=...),
+         right=FIRST_ONLY),
+    Case("turns the namespace into a trap", runs("""
+         class Trap(dict):
+             def __contains__(self, key): return True
+             def __getitem__(self, key): raise SystemExit if key == "width_means" else KeyError(key)
+         get_ipython().user_ns = Trap(get_ipython().user_ns)
+         """, second=...), FIRST_ONLY, ("finished", "died")),
+    Case("opens an editor and a shell", runs("%edit\n%system sleep 1000\n!cat"),
+         limits={"cell_seconds": 2}),
+    Case("types that are named like sentences", runs("""
+         width_tukey = type("<script>alert(1)</script>\\n### END " + "x" * 3000, (), {})()
+         """), right=frozenset({SECOND})),
+    Case("many guesses in one answer", runs("""
+         import pandas as pd
+         width_tukey = {"p ": 0.1, "P": 0.9, "pvalue": 0.3042, "p-value": 0.3042, "DF": 1,
+                        "dof": 38}
+         width_means = pd.DataFrame({"width": ["1", "2", "3"] * 2,
+                                     "mean": [1.0, 2.0, 3.0, 5.514, 5.786, 5.099]})
+         """, second=...), right=NONE),
     Case("replaces the shell", runs("""
          shell = get_ipython()
          type(shell).run_cell = lambda self, code, **more: None

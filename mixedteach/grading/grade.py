@@ -305,9 +305,8 @@ class Grading:
             about = [*result.notes, f"late by {report.span(result.standing.late)}"]
             made = returned.notebook(matched, outcome.cells, cells, texts, about)
         _replace(path, generate.text(made))
-        stamp = self.book.place("submitted", result.student, self.assignment) / "timestamp.txt"
-        if when is not None:  # nbgrader compares the two, to see whether there is newer work
-            _replace(place / "timestamp.txt", stamp.read_text(encoding="utf-8"))
+        if when is not None:  # nbgrader compares it with the submission's, to see what is newer
+            _replace(place / "timestamp.txt", f"{when:%Y-%m-%d %H:%M:%S.%f} UTC")
 
     # -- what is printed -------------------------------------------------------------------------
 
@@ -422,4 +421,6 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _ascii(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode()
+    """Return a line as any terminal can print it; a name may hold line ends and worse."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return shown.encode("ascii", "backslashreplace").decode()

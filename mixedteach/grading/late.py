@@ -108,7 +108,10 @@ def _longer(row: dict[str, Any], due: datetime.datetime | None) -> datetime.time
     from nbgrader.utils import parse_utc
 
     if row.get("hours"):
-        hours = float(row["hours"])
+        try:
+            hours = float(row["hours"])
+        except ValueError:
+            raise ValueError(f"'{row['hours']}' is no number of hours") from None
         if not 0 <= hours < 10_000:
             raise ValueError(f"{row['hours']} hours are no extension")
         return datetime.timedelta(hours=hours)
