@@ -39,6 +39,10 @@ _ALSO = {
 }  # fmt: skip
 
 
+_MOST_COLUMNS = 200  # of a table made of a dictionary
+_MOST_NAMING = 20  # columns, two of which may name the rows together
+
+
 class Unreadable(ValueError):
     """The answer has not the shape that is asked for; the message says which shape would do."""
 
@@ -298,7 +302,7 @@ class ByLevel(Kind):
         if kind == "table":
             found = self._from_table(answer)
         elif kind == "dict":
-            found = self._from_dict(answer)
+            found = self._from_table(_as_table(answer, list(self.parts)))
         elif kind == "list":
             found = self._in_order([_numeric(item) for item in answer["items"]])
         if not found and kind == "table" and len(answer["columns"]) == 1 and _counted(answer):
@@ -397,53 +401,6 @@ class ByLevel(Kind):
             turned = sign if part in _SIGNED else 1
             found.setdefault(self._name(name, part), turned * value)
 
-    def _from_dict(self, answer: Plain) -> Parts:
-        found: Parts = {}
-        for label, item in zip(answer["keys"], answer["items"], strict=True):
-            key = self._key(label)
-            if key:
-                self._put(found, key, self._values(item))
-            elif isinstance(item, dict) and item.get("kind") == "dict":
-                # a level of one factor, and in it those of the other
-                for inner, value in zip(item["keys"], item["items"], strict=True):
-                    key = self._key([label, inner])
-                    if key:
-                        self._put(found, key, self._values(value))
-        if found:
-            return found
-        if len(self.parts) > 1:  # {"F": {level: ...}, "df": {level: ...}}
-            for label, item in zip(answer["keys"], answer["items"], strict=True):
-                part = next((p for p in self.parts if _matches(label, p)), None)
-                for level, value in _entries(item):
-                    key, number = self._key(level), _numeric(value)
-                    if part and key and number is not None:
-                        self._put(found, key, {part: number})
-        if found:
-            return found
-        # column -> values, as for DataFrame(...)
-        columns = [_column(item) for item in answer["items"]]
-        if columns and all(c is not None and len(c) == len(columns[0]) for c in columns):
-            rows = [list(row) for row in zip(*columns, strict=True)]
-            index = [str(i) for i in range(len(rows))]
-            table = {"kind": "table", "columns": answer["keys"], "names": [""], "index": index}
-            return self._from_table({**table, "rows": rows})
-        return {}
-
-    def _values(self, item: Any) -> Parts:
-        """Return the parts in what stands for one level."""
-        one = next(iter(self.parts))
-        if len(self.parts) == 1:
-            number = _numeric(item)
-            if number is not None:
-                return {one: number}
-        if isinstance(item, dict) and item.get("kind") == "dict":
-            return _by_name(zip(item["keys"], item["items"], strict=True), self.parts)
-        if isinstance(item, dict) and item.get("kind") == "list":
-            numbers = [_numeric(entry) for entry in item["items"]]
-            if len(numbers) == len(self.parts) and None not in numbers:
-                return dict(zip(self.parts, numbers, strict=True))
-        return {}
-
     def _from_table(self, answer: Plain) -> Parts:
         """Try every way to name the rows, upright or lying; and the wide form; keep the richest."""
         found = [
@@ -508,7 +465,7 @@ def _row_names(answer: Plain) -> Iterator[tuple[list[Any], list[int]]]:
         yield index, []
     for j in range(len(columns)):
         yield [_plain_label(row[j]) for row in rows], [j]
-    for i, j in combinations(range(len(columns)), 2):
+    for i, j in combinations(range(min(len(columns), _MOST_NAMING)), 2):
         yield [[_plain_label(row[i]), _plain_label(row[j])] for row in rows], [i, j]
     for j in range(len(columns)):
         both = zip(index, rows, strict=True)
@@ -530,6 +487,41 @@ def _turned(table: Plain) -> Plain:
     """Return a table with rows for columns."""
     rows = [list(column) for column in zip(*table["rows"], strict=True)]
     return {**table, "columns": table["index"], "index": table["columns"], "rows": rows}
+
+
+def _as_table(answer: Plain, parts: Sequence[str]) -> Plain:
+    """Return a dictionary as a table: a row for each of its keys, a column for each inner key.
+
+    Lists under keys are the columns, as for ``DataFrame(...)``, unless each holds the parts of the
+    key it stands under.
+    """
+    keys, items = answer["keys"], answer["items"]
+    lists = [_column(item) for item in items]
+    together = bool(lists) and None not in lists and len({len(found) for found in lists}) == 1
+    if together and (len(parts) == 1 or len(lists[0]) != len(parts)):
+        rows = [list(row) for row in zip(*lists, strict=True)]
+        index = [str(i) for i in range(len(rows))]
+        return {"kind": "table", "columns": keys, "names": [""], "index": index, "rows": rows}
+    cells = [_cells(item, parts) for item in items]
+    columns = list(dict.fromkeys(label for row in cells for label in row))[:_MOST_COLUMNS]
+    rows = [[row.get(column) for column in columns] for row in cells]
+    columns = [list(column) if isinstance(column, tuple) else column for column in columns]
+    return {"kind": "table", "columns": columns, "names": [""], "index": keys, "rows": rows}
+
+
+def _cells(item: Any, parts: Sequence[str]) -> dict[Any, Any]:
+    """Return what stands under one key of a dictionary: label -> value."""
+    found = _entries(item)
+    if not found and isinstance(item, dict) and item.get("kind") == "list":
+        values = [entry.get("value") for entry in item["items"]]
+        found = list(zip(parts, values, strict=True)) if len(values) == len(parts) else []
+    if not found and isinstance(item, dict):
+        found = [(parts[0], item.get("value"))] if len(parts) == 1 else []
+    return {tuple(k) if isinstance(k, list) else k: _value(v) for k, v in found}
+
+
+def _value(item: Any) -> Any:
+    return item.get("value") if isinstance(item, dict) else item
 
 
 def _entries(item: Any) -> list[tuple[Any, Any]]:
