@@ -538,3 +538,35 @@ def test_numbers_by_many_names() -> None:
 
     result = ttest_rel([1, 2, 3.5], [2, 3, 5.0])
     assert kind.read(plain(result)) == {"t": float(result.statistic), "p": float(result.pvalue)}
+
+
+def test_a_table_that_is_far_too_large_is_refused_at_once():
+    kind = ByLevel(("1", "2", "3"), {"mean": 0.1, "SE": 0.1})
+    for answer in (
+        {f"k{i}": {f"c{i}{j}": 1.0 for j in range(200)} for i in range(2000)},
+        pd.DataFrame(np.ones((2000, 60))),
+    ):
+        with pytest.raises(Unreadable, match=r"Your answer has \d+ cells"):
+            kind.read(plain(answer))
+
+
+def test_dictionaries_in_every_order_are_one_table():
+    kind = ByLevel(("1", "2"), {"F": 0.1, "df": 0.1})
+    wanted = {"1: F": 3.0, "1: df": 5.0, "2: F": 4.0, "2: df": 6.0}
+    for answer in (
+        {"1": {"F": 3, "df": 5}, "2": {"F": 4, "df": 6}},
+        {"F": {"1": 3, "2": 4}, "df": {"1": 5, "2": 6}},
+        {"1": [3, 5], "2": [4, 6]},
+        {"level": ["1", "2"], "F": [3, 4], "df": [5, 6]},
+        {"F": pd.Series({"1": 3, "2": 4}), "df": pd.Series({"1": 5, "2": 6})},
+        {"1": pd.Series({"df": 5, "F": 3}), "2": {"F": 4, "df": 6}},
+    ):
+        assert kind.read(plain(answer)) == wanted, answer
+    two = ByLevel((("a", "b"), ("x", "y")), {"mean": 0.1})
+    wanted = {"a, x": 1.0, "a, y": 2.0, "b, x": 3.0, "b, y": 4.0}
+    for answer in (
+        {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 4}},
+        {"x": {"a": 1, "b": 3}, "y": {"a": 2, "b": 4}},
+        {("a", "x"): 1, ("a", "y"): 2, ("b", "x"): 3, ("b", "y"): 4},
+    ):
+        assert two.read(plain(answer)) == wanted, answer

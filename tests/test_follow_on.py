@@ -81,9 +81,8 @@ def test_every_analysis_carried_on_keeps_its_share_and_no_more(name):
                 assert both.ok is False
                 assert both.mistake == alone.mistake
                 right = sum(alone.parts.values()) / len(alone.parts)
-                shared = len(set(later.parts) - {p for p, fine in alone.parts.items() if fine})
-                follows = shared / len(alone.parts) * question.follows.share
-                assert both.share == pytest.approx(right + follows)
+                # parts that the wrong analysis does not have count as answered
+                assert both.share == pytest.approx(right + (1 - right) * question.follows.share)
                 assert f"follows from your answer to '{before}'" in both.message
                 assert alone.message in both.message
 
@@ -102,6 +101,17 @@ def test_without_the_same_mistake_before_nothing_is_given():
     ):
         alone = answers.verdict("fixed_tests", second)
         assert answers.verdict("fixed_tests", second, first) == alone
+
+
+def test_parts_that_a_wrong_model_has_and_were_left_out_are_missing():
+    answers = made(PLANKS)
+    first = given(PLANKS, answers, "model_formula", "planks only")
+    both = way(answers, "variances", "planks only").parts  # two variances; four are asked
+    assert answers.verdict("variances", plain(both), first).share == 0.5
+    one = {"Residual": both["Residual"]}
+    assert answers.verdict("variances", plain(one), first).share == 0.5 / 4
+    more = {**both, "plank:width": 0.7}
+    assert answers.verdict("variances", plain(more), first).share == 0.5 * 2 / 4
 
 
 def test_an_interval_around_a_wrong_difference():

@@ -54,6 +54,8 @@ def credited(
         }  # fmt: skip
         if kind.indivisible and meeting != set(verdict.parts):
             continue
+        if meeting == set(expected) and set(parts) <= set(expected):
+            meeting = set(verdict.parts)  # what is missing, the wrong analysis does not have
         best = max(best, meeting - right, key=len)
     if not best:
         return verdict

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ _ALSO = {
 
 
 _MOST_COLUMNS = 200  # of a table made of a dictionary
+_MOST_CELLS = 20_000
 _MOST_NAMING = 20  # columns, two of which may name the rows together
 
 
@@ -341,20 +343,6 @@ class ByLevel(Kind):
 
     # -- keys --
 
-    def _level(self, label: Any, levels: Sequence[str]) -> str | None:
-        """Return which level a label means: ``2``, ``2.0``, ``width[2]``, ``C(width)[T.2]``."""
-        text = str(label).strip()
-        inner = re.search(r"\[(?:T\.|S\.)?([^\]]+)\]$", text)
-        candidates = [text, inner.group(1) if inner else text, re.sub(r"\.0$", "", text)]
-        for same in (str.lower, _term, _fold):
-            for candidate in candidates:
-                found = [level for level in levels if same(candidate) == same(level)]
-                if len(found) == 1:
-                    return found[0]
-        # "fixed" for "all fixed"
-        found = [level for level in levels if len(_fold(text)) > 3 and _fold(text) in _fold(level)]
-        return found[0] if len(found) == 1 else None
-
     def _key(self, label: Any) -> tuple[str, int] | None:
         """Return the key that a label means, and 1 or, for a pair turned round, -1."""
         if self.pairs:
@@ -362,7 +350,7 @@ class ByLevel(Kind):
         if isinstance(self.levels[0], str):
             if isinstance(label, list):
                 label = label[0] if len(label) == 1 else None
-            level = self._level(label, self.levels)
+            level = _level(str(label), tuple(self.levels))
             return (level, 1) if level else None
         labels = (
             label if isinstance(label, list) else re.split(r"\s*[,:/]\s*", str(label).strip("()"))
@@ -370,7 +358,7 @@ class ByLevel(Kind):
         if len(labels) != 2:
             return None
         for a, b in (labels, labels[::-1]):
-            one, two = self._level(a, self.levels[0]), self._level(b, self.levels[1])
+            one, two = _level(str(a), tuple(self.levels[0])), _level(str(b), tuple(self.levels[1]))
             if one and two:
                 return f"{one}, {two}", 1
         return None
@@ -385,7 +373,7 @@ class ByLevel(Kind):
                 sides = text.split("-")
         if len(sides) != 2:
             return None
-        a, b = (self._level(side.strip(" '\""), self.levels) for side in sides)
+        a, b = (_level(side.strip(" '\""), tuple(self.levels)) for side in sides)
         if a is None or b is None or a == b:
             return None
         order = list(self.levels)
@@ -403,6 +391,9 @@ class ByLevel(Kind):
 
     def _from_table(self, answer: Plain) -> Parts:
         """Try every way to name the rows, upright or lying; and the wide form; keep the richest."""
+        cells = len(answer["rows"]) * len(answer["columns"])
+        if cells > _MOST_CELLS:
+            raise Unreadable(f"Your answer has {cells} cells. Give {self.expects()}.")
         found = [
             self._long(table, labels, used)
             for table in (answer, _turned(answer))
@@ -449,6 +440,22 @@ class ByLevel(Kind):
                 if key and number is not None:
                     self._put(found, key, {part: number})
         return found
+
+
+@lru_cache(maxsize=20_000)  # reading a table asks for the same labels again and again
+def _level(text: str, levels: tuple[str, ...]) -> str | None:
+    """Return which level a label means: ``2``, ``2.0``, ``width[2]``, ``C(width)[T.2]``."""
+    text = text.strip()
+    inner = re.search(r"\[(?:T\.|S\.)?([^\]]+)\]$", text)
+    candidates = [text, inner.group(1) if inner else text, re.sub(r"\.0$", "", text)]
+    for same in (str.lower, _term, _fold):
+        for candidate in candidates:
+            found = [level for level in levels if same(candidate) == same(level)]
+            if len(found) == 1:
+                return found[0]
+    # "fixed" for "all fixed"
+    found = [level for level in levels if len(_fold(text)) > 3 and _fold(text) in _fold(level)]
+    return found[0] if len(found) == 1 else None
 
 
 def _counted(table: Plain) -> bool:

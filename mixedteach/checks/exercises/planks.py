@@ -428,6 +428,7 @@ MODELS = ("all fixed", "planks only", "strata")
         "model.emmeans('width').pairs() has a column SE; mt.lm and mt.lmer both have emmeans.",
         "Lesson 7, 'Widths or depths: your first prediction'.",
     ],
+    follows=FollowOn("model_formula"),
 )
 def se_compared(fits: Fits) -> Iterator[Way]:
     models = (fits.all_fixed, fits.plank_only, fits.strata)
@@ -438,6 +439,10 @@ def se_compared(fits: Fits) -> Iterator[Way]:
         says="Only the last says how well new planks would repeat the difference.",
     )
     yield mistake("se_of_mean", dict(zip(MODELS, of_mean, strict=True)))
+    yield mistake(
+        "strata_missing", dict(zip(MODELS, of_difference[:2] + of_difference[1:2], strict=True)),
+        analysis="planks only", says="The third model is the second once more.",
+    )  # fmt: skip
     at_one = [model.emmeans("width | depth").pairs()["SE"].iloc[0] for model in models]
     yield mistake(
         "one_level", dict(zip(MODELS, at_one, strict=True)),
