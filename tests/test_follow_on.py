@@ -83,7 +83,7 @@ def test_every_analysis_carried_on_keeps_its_share_and_no_more(name):
                 right = sum(alone.parts.values()) / len(alone.parts)
                 # parts that the wrong analysis does not have count as answered
                 assert both.share == pytest.approx(right + (1 - right) * question.follows.share)
-                assert f"follows from your answer to '{before}'" in both.message
+                assert f"follows from your own answer to '{before}'" in both.message
                 assert alone.message in both.message
 
 
@@ -121,7 +121,7 @@ def test_an_interval_around_a_wrong_difference():
     second = plain({"lower": 85.36 - reach, "upper": 85.36 + reach})
     verdict = answers.verdict("interval", second, plain(first))
     assert (verdict.ok, verdict.status, verdict.share) == (False, "partly", 0.5)
-    assert "50% of their points are given here" in verdict.message
+    assert "you get 50% of the points here" in verdict.message
     assert answers.verdict("interval", second).share == 0
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sqlite3
 from html import unescape
 from pathlib import Path
@@ -143,7 +144,7 @@ def test_a_slip_costs_once(graded):
     assert float(row["difference"]) == pytest.approx(2 * 2 / 3, abs=0.01)
     assert float(row["interval"]) == 0.5
     text = (graded / "reports" / NAME / "cleo.txt").read_text(encoding="utf-8")
-    assert "follows from your answer to 'difference'" in text
+    assert "follows from your own answer to 'difference'" in text
 
 
 def test_the_page_that_comes_back_names_questions_and_says_who_gave_the_points(graded):
@@ -235,6 +236,31 @@ def test_nbgraders_autograde_is_refused_where_data_differ(tmp_path):
     assert result["success"] is False
     assert "use mixedteach grade" in result["error"]
     assert state() == before
+
+
+def test_students_whose_names_trick(graded):
+    """Names alike, with line ends, patterns and letters of two kinds: each has a row of his own."""
+    release = graded / "release" / NAME / f"{NAME}.ipynb"
+    solution = solved(read(graded / "source" / NAME / f"{NAME}.ipynb"))
+    names = ["Anna", "anna ", "René", "Rene\u0301", "[a-z]*", "x\nmallory    1    1", "=1+1,2"]
+    for name in names:
+        answers = {"formula": solution["formula"]} if name == "Anna" else {}
+        hand_in(answered(read(release), answers), graded, name, NAME)
+    try:
+        said = mixedteach(graded, "grade", "1", "--student", *names)
+        table = said.split("student ")[1].splitlines()[1:]
+        assert len([line for line in table if re.search(r" \d+\.\d$", line)]) == len(names)
+        assert said.isascii()
+        assert not any(line.startswith("mallory") for line in table)
+        found = rows(graded / "reports" / f"{NAME}.csv")
+        assert len(found) == 3 + len(names)
+        assert found["Anna"]["total"] == "1"
+        assert found["anna"]["conclusion"] == "1.5"  # whose marks are hers alone
+        assert {found[name]["total"] for name in names if name in found} == {"0", "1"}
+        nbgrader(graded, "generate_feedback", NAME, "--student", "Anna")
+    finally:
+        for name in names:
+            shutil.rmtree(graded / "submitted" / name)
 
 
 # -- pieces ----------------------------------------------------------------------------------------

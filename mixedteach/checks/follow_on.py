@@ -59,14 +59,14 @@ def credited(
         best = max(best, meeting - right, key=len)
     if not best:
         return verdict
-    share = f"{follows.share:.0%} of their points are" if follows.share < 1 else "the points are"
+    share = f"{follows.share:.0%} of the points" if follows.share < 1 else "the points"
     which = "" if len(best) == len(verdict.parts) - len(right) else f" ({', '.join(sorted(best))})"
     return replace(
         verdict,
         status="partly",
         worth=dict.fromkeys(best, min(follows.share, 1.0)),
-        message=f"this follows from your answer to '{follows.question}', where the mistake is"
-        f"{which}: {share} given here. By itself: {verdict.message}",
+        message=f"this follows from your own answer to '{follows.question}', where the mistake is"
+        f"{which}; for that you get {share} here. By itself: {verdict.message}",
     )
 
 
