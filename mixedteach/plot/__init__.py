@@ -35,6 +35,10 @@ _HOME = {
     "qq": "_qq",
     "power": "_power",
     "f_test": "_f_test",
+    "trajectories": "_trajectories",
+    "structures": "_structures",
+    "correlation_by_lag": "_structures",
+    "sd_by_time": "_structures",
 }
 
 __getattr__, __dir__, __all__ = lazily(__name__, _HOME)

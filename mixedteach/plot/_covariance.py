@@ -139,11 +139,7 @@ def of_model(m: MixedModel, groups: int) -> Covariances:
     others = _others(m, outer)
     order = np.lexsort([*(_codes(m.frame[name]) for name in reversed(others)), outer.codes])
     order = order[outer.codes[order] < groups]
-    V = m.residual_covariance(order)
-    for term, cov in zip(m.random, m.fit.covariances, strict=True):
-        together = term.codes[order][:, None] == term.codes[order]
-        basis = term.basis[order]
-        V += together * (basis @ cov @ basis.T)
+    V = covariance_of_rows(m, order)
     of = [str(outer.levels[k]) for k in outer.codes[order]]
     starts = [0, *(i for i in range(1, len(of)) if of[i] != of[i - 1]), len(of)]
     blocks = [(f"{outer.label} {of[a]}", a, b) for a, b in pairwise(starts)]
@@ -159,6 +155,16 @@ def of_model(m: MixedModel, groups: int) -> Covariances:
         if len(blocks) == outer.groups:
             which = f"all {len(of)} readings"
     return Covariances(V, rows, columns, blocks, unit_of(m, "²"), f"V = ZGZ' + R, {which}")
+
+
+def covariance_of_rows(m: MixedModel, rows: np.ndarray) -> np.ndarray:
+    """Return V = ZGZ' + R of the readings at these places, without the matrices of all others."""
+    V = m.residual_covariance(rows)
+    for term, cov in zip(m.random, m.fit.covariances, strict=True):
+        together = term.codes[rows][:, None] == term.codes[rows]
+        basis = term.basis[rows]
+        V += together * (basis @ cov @ basis.T)
+    return V
 
 
 def _others(m: MixedModel, outer: RandomTerm) -> list[str]:
