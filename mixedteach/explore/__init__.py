@@ -21,6 +21,7 @@ _HOME = {
     "wrong_error_term": "_wrong_error_term",
     "planks_profiles": "_planks_profiles",
     "power": "_power",
+    "correlation_structure": "_correlation_structure",
 }
 
 __getattr__, __dir__, __all__ = lazily(__name__, _HOME)

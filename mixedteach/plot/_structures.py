@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 
 from mixedteach.columns import Factor, as_factor, is_numeric
 from mixedteach.errors import DataError, InferenceError, a_kind, did_you_mean, one_of
@@ -104,18 +105,22 @@ def structures(
             "each model."
         )
     largest = max(float(np.abs(V).max()) for V in matrices)
+    numbers = len(seen.levels) <= WITH_NUMBERS
+    scale = colour_scale(largest) if numbers else Normalize(-largest, largest)
     with style():
         for i, (own, V, name) in enumerate(zip(ax, matrices, names, strict=True)):
-            image = own.imshow(V, cmap=MINUS_ZERO_PLUS, norm=colour_scale(largest))
-            own.set_title(name, fontsize=13)
+            image = own.imshow(V, cmap=MINUS_ZERO_PLUS, norm=scale)
+            own.set_title(name, fontsize=13 if len(matrices) < 4 else 12)
             own.spines[:].set_visible(True)
             own.spines[:].set_color(PALE)
             own.tick_params(length=0)
             _name_times(own, seen, first=i == 0)
-            if len(V) <= WITH_NUMBERS:
+            if i == 0:
+                own.set_ylabel(time)
+            if numbers:
                 _write(own, V, kind)
             describe(own, _words(V, name, kind, unit))
-        if len(seen.levels) > WITH_NUMBERS:
+        if not numbers:
             bar = ax[0].figure.colorbar(image, ax=list(ax), pad=0.02, shrink=0.85, aspect=14)
             bar.set_label((kind.capitalize()) + (f"\n{unit.strip()}" if unit else ""))
             bar.outline.set_visible(False)
@@ -195,7 +200,7 @@ def correlation_by_lag(
         ax.legend(loc="lower left", handlelength=2.6, borderpad=0)
     words = (
         f"Correlation of two readings of a {by} by their distance in {time}, "
-        f"{number(distances[0])} to {number(distances[-1])}: {'; '.join(said)}."
+        f"{distances[0]:g} to {distances[-1]:g}: {'; '.join(said)}."
     )
     return describe(ax, words)
 
@@ -243,7 +248,7 @@ def sd_by_time(
     places = np.asarray(seen.levels, float) if numeric else np.arange(len(seen.levels))
     unit = unit_of(models[0])
     data = np.sqrt(np.diag(seen.covariance))
-    said = [f"data {_listing(data, unit)}"]
+    said = [f"data {_listing(data)}"]
     ax = own_or_new(ax)
     with style():
         ax.plot(places, data, "D", color=INK, markersize=9, label="data", zorder=4)
@@ -252,7 +257,7 @@ def sd_by_time(
             sd = np.sqrt(np.diag(seen.implied(m)))
             _line(ax, places, sd, k, label)
             highest = max(highest, float(sd.max()))
-            said.append(f"{label} {_listing(sd, unit)}")
+            said.append(f"{label} {_listing(sd)}")
         ax.set_ylim(0, 1.12 * highest)
         ax.set_xticks(places, [f"{level}" for level in seen.levels])
         ax.set_xlabel(with_unit(time, seen.model.data.attrs.get("units", {})))
@@ -260,13 +265,13 @@ def sd_by_time(
         ax.set_title("How far are subjects apart?")
         ax.legend(loc="lower right", handlelength=2.6, borderpad=0)
     words = (
-        f"Standard deviation between levels of {by} at each {time}, from {seen.levels[0]} to "
-        f"{seen.levels[-1]}{unit}: {'; '.join(said)}."
+        f"Standard deviation{unit} between levels of {by} by {time}, from {seen.levels[0]} to "
+        f"{seen.levels[-1]}: {'; '.join(said)}."
     )
     return describe(ax, words)
 
 
-# -- what the data and the models say ---------------------------------------------------------------
+# -- what the data and the models say --------------------------------------------------------------
 
 
 class Repeated:
@@ -394,18 +399,20 @@ def _write(ax: Axes, V: Array, kind: str) -> None:
         ax.text(j, i, text, ha="center", va="center", fontsize=12, color=INK)
 
 
-def _listing(values: Array, unit: str = "") -> str:
+def _listing(values: Array) -> str:
     """Return the first and the last of values in words."""
-    return f"{number(float(values[0]))} to {number(float(values[-1]))}{unit}"
+    return f"{number(float(values[0]))} to {number(float(values[-1]))}"
 
 
 def _words(V: Array, name: str, kind: str, unit: str) -> str:
     off = V[~np.eye(len(V), dtype=bool)]
-    text = f"{kind.capitalize()} matrix of {len(V)} readings of a subject, {name}: "
+    text = f"{kind.capitalize()} matrix{unit} of {len(V)} readings of a subject, {name}: "
     if kind == "covariance":
-        text += f"variances from {number(V[0, 0])} (first) to {number(V[-1, -1])}{unit} (last), "
+        text += f"variances from {number(V[0, 0])} (first) to {number(V[-1, -1])} (last), "
+    low, high = number(float(off.min())), number(float(off.max()))
+    if low == high:
+        return text + f"all {kind}s {low}."
     return text + (
         f"{kind}s of neighbours {number(float(np.diag(V, 1).mean()))} on average, of the first and "
-        f"the last {number(float(V[0, -1]))}; all between {number(off.min())} and "
-        f"{number(off.max())}."
+        f"the last {number(float(V[0, -1]))}; all between {low} and {high}."
     )

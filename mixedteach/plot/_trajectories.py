@@ -131,8 +131,8 @@ def _words_joined(
     first, last = bold.index[0], bold.index[-1]
     spread = rows.groupby(x)[response].std()
     return (
-        f"{len(rows)} readings of {response} by {x}, joined for each of {count} levels of {subject}. "
-        f"Their mean goes from {number(bold[first], 4)}{unit} at {first:g} to "
+        f"{len(rows)} readings of {response} by {x}, joined for each of {count} levels of "
+        f"{subject}. Their mean goes from {number(bold[first], 4)}{unit} at {first:g} to "
         f"{number(bold[last], 4)}{unit} at {last:g}, their standard deviation from "
         f"{number(spread[first])} to {number(spread[last])}{unit}."
     )
@@ -144,8 +144,8 @@ def _words_straight(
     per = f"{unit} per unit of {x}"
     low, high = slopes.idxmin(), slopes.idxmax()
     return (
-        f"Straight lines of {response} over {x}, one for each of {len(slopes)} levels of {subject}. "
-        f"Their slopes go from {number(slopes[low])} ({subject} {low}) to {number(slopes[high])}"
-        f"{per} ({subject} {high}), mean {number(slopes.mean())}; the mean line goes from "
+        f"Straight lines of {response} over {x}, one for each of {len(slopes)} levels of "
+        f"{subject}. Their slopes go from {number(slopes[low])} ({subject} {low}) to "
+        f"{number(slopes[high])}{per} ({subject} {high}), mean {number(slopes.mean())}; the mean line goes from "
         f"{number(bold.iloc[0], 4)} to {number(bold.iloc[-1], 4)}{unit}."
     )
