@@ -73,14 +73,23 @@ def check_plain(m: MixedModel, who: str) -> None:
         )
 
 
-def independent_residuals(m: MixedModel | LinearModel) -> tuple[np.ndarray, float, str, str]:
-    """Return residuals that should look alike, their standard deviation, their name and unit.
+Residuals = tuple[np.ndarray, float, str, str]  # values, standard deviation, name, unit
 
-    Under a residual covariance these are the normalised ones.
-    """
-    if m.residual_text:
-        return m.normalised_resid.to_numpy(), 1.0, "normalised residuals", ""
+
+def independent_residuals(m: MixedModel | LinearModel) -> Residuals:
+    """Return residuals that should look alike: under a residual covariance normalised ones."""
+    return normalised_residuals(m) if m.residual_text else plain_residuals(m)
+
+
+def plain_residuals(m: MixedModel | LinearModel) -> Residuals:
+    """Return reading minus fitted value, random effects included."""
     return m.resid.to_numpy(), m.sigma, "residuals", unit_of(m)
+
+
+def normalised_residuals(m: MixedModel | LinearModel) -> Residuals:
+    """Return the residuals that the model's covariance makes independent with variance one."""
+    values = m.normalised_resid if m.residual_text else m.resid / m.sigma
+    return values.to_numpy(), 1.0, "normalised residuals", ""
 
 
 def check_model(m: object) -> None:

@@ -10,7 +10,13 @@ from mixedteach.classical import LinearModel
 from mixedteach.columns import as_factor
 from mixedteach.errors import DataError, did_you_mean
 from mixedteach.model import MixedModel
-from mixedteach.plot._inputs import check_model, independent_residuals, unit_of
+from mixedteach.plot._inputs import (
+    Residuals,
+    check_model,
+    normalised_residuals,
+    plain_residuals,
+    unit_of,
+)
 from mixedteach.plot._style import (
     BLUE,
     INK,
@@ -28,7 +34,11 @@ MOST_CLASSES = 5  # of fitted values; fewer where a class would have less than s
 
 
 def residuals(
-    m: MixedModel | LinearModel, *, by: str | None = None, ax: Axes | None = None
+    m: MixedModel | LinearModel,
+    *,
+    by: str | None = None,
+    normalised: bool | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw residuals against fitted values, or for each level of a factor.
 
@@ -40,10 +50,12 @@ def residuals(
     ----------
     m : MixedModel or LinearModel
         Made by :func:`mixedteach.lmer` or :func:`mixedteach.lm`. The residuals of a mixed model
-        are those about the fitted values of each group, random effects included. With correlated
-        or unequal residuals the normalised ones are drawn against fitted values.
+        are those about the fitted values of each group, random effects included.
     by : str, optional
         A column of the model's data with at most 30 levels.
+    normalised : bool, optional
+        Draw residuals that the model's own covariance makes independent with variance one. By
+        default only against fitted values, and only with correlated or unequal residuals.
     ax : Axes, optional
         By default a new figure.
 
@@ -67,14 +79,19 @@ def residuals(
     check_model(m)
     groups = None if by is None else _groups(m, by)
     ax = own_or_new(ax)
+    if normalised is None:
+        normalised = by is None and bool(m.residual_text)
+    kind = normalised_residuals(m) if normalised else plain_residuals(m)
     with style():
-        words = _against_fitted(ax, m) if groups is None else _by_group(ax, m, by, *groups)
+        words = (
+            _against_fitted(ax, m, kind) if groups is None else _by_group(ax, m, kind, by, *groups)
+        )
     return describe(ax, words)
 
 
-def _against_fitted(ax: Axes, m: MixedModel | LinearModel) -> str:
+def _against_fitted(ax: Axes, m: MixedModel | LinearModel, kind: Residuals) -> str:
     fitted = m.fittedvalues.to_numpy()
-    resid, sigma, name, unit = independent_residuals(m)
+    resid, sigma, name, unit = kind
     ax.axhspan(-2 * sigma, 2 * sigma, color=SKY, alpha=0.18, linewidth=0)
     ax.axhline(0, color=INK, linewidth=1.2)
     ax.plot(fitted, resid, "o", color=BLUE, alpha=0.65, markersize=7, markeredgewidth=0)
@@ -122,9 +139,14 @@ def _groups(m: MixedModel | LinearModel, by: str) -> tuple[list[str], np.ndarray
 
 
 def _by_group(
-    ax: Axes, m: MixedModel | LinearModel, by: str, levels: list[str], codes: np.ndarray
+    ax: Axes,
+    m: MixedModel | LinearModel,
+    kind: Residuals,
+    by: str,
+    levels: list[str],
+    codes: np.ndarray,
 ) -> str:
-    resid = m.resid.to_numpy()
+    resid, _, name, unit = kind
     parts = [resid[codes == i] for i in range(len(levels))]
     places = np.arange(len(levels))
     inches = ax.figure.get_figwidth() * ax.get_position().width / len(levels)
@@ -163,10 +185,10 @@ def _by_group(
     longest = max(len(level) for level in levels)
     ax.set_xticks(places, levels, rotation=90 if 0.1 * longest > inches else 0)
     ax.set_xlabel(by)
-    ax.set_ylabel("Residual" + unit_of(m))
-    ax.set_title(f"Residuals by {by}" if roomy else f"By {by} (numbers: sd)")
+    ax.set_ylabel(name[:-1].capitalize() + unit)
+    ax.set_title(f"{name.capitalize()} by {by}" if roomy else f"By {by} (numbers: sd)")
     known = [i for i in range(len(levels)) if np.isfinite(spread[i])]
-    words = f"{len(resid)} residuals of {m.formula.response_name}{unit_of(m)} in {len(levels)} "
+    words = f"{len(resid)} {name} of {m.formula.response_name}{unit} in {len(levels)} "
     words += f"groups of {by}."
     if known:
         low, high = (f(known, key=lambda i: spread[i]) for f in (min, max))

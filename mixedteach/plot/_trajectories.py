@@ -146,6 +146,6 @@ def _words_straight(
     return (
         f"Straight lines of {response} over {x}, one for each of {len(slopes)} levels of "
         f"{subject}. Their slopes go from {number(slopes[low])} ({subject} {low}) to "
-        f"{number(slopes[high])}{per} ({subject} {high}), mean {number(slopes.mean())}; the mean line goes from "
-        f"{number(bold.iloc[0], 4)} to {number(bold.iloc[-1], 4)}{unit}."
+        f"{number(slopes[high])}{per} ({subject} {high}), mean {number(slopes.mean())}; the mean "
+        f"line goes from {number(bold.iloc[0], 4)} to {number(bold.iloc[-1], 4)}{unit}."
     )
