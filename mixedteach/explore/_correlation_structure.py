@@ -224,7 +224,7 @@ def correlation_structure() -> Explorer:
     >>> round(level["loglik"], 1), round(slope["loglik"], 1)
     (-715.0, -702.2)
     >>> round(level["se"], 2), round(slope["se"], 2)
-    (1.1, 1.93)
+    (1.1, 1.89)
     """
     return Explorer(
         question="""Under compound symmetry with equal slopes, which ρ fits best, and what is the SE

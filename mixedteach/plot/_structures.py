@@ -241,7 +241,7 @@ def sd_by_time(
     >>> m = mt.gls("distance ~ age*Sex", d, correlation=mt.CompoundSymmetry(by="Subject"))
     >>> ax = mt.plot.sd_by_time(m, time="age", by="Subject")
     >>> ax.lines[0].get_ydata().round(2).tolist()
-    [2.26, 1.97, 2.44, 2.11]
+    [2.29, 2.02, 2.49, 2.19]
     """
     seen, labels = Repeated.of(models, time, by, "sd_by_time"), _labels(models, labels)
     numeric = is_numeric(pd.Series(seen.levels))
