@@ -31,7 +31,6 @@ Array = np.ndarray
 
 INDEPENDENT, SYMMETRY, AR1 = "independent", "compound symmetry", "AR(1)"
 MOST_RHO, MOST_SD = 0.95, 12.0  # where the sliders end
-DARKEST = 4500.0  # ms^2: the variance of the data's last night
 LOGLIK, SE = (-770.0, -695.0), (0.0, 3.4)  # axes of the two gauges
 
 
@@ -148,7 +147,7 @@ class _StructurePicture(Picture):
         self.tiles = self.moving(
             ax.pcolormesh(
                 edges, edges, np.zeros((count, count)), cmap=MINUS_ZERO_PLUS,
-                norm=colour_scale(DARKEST / 1.25),
+                norm=colour_scale(1.0),
             )
         )  # fmt: skip
         ax.set_xticks(range(count), [f"{t:.0f}" for t in times])
@@ -161,14 +160,15 @@ class _StructurePicture(Picture):
         self.corners = [(p, self.moving(ax.text(p[1], p[0], "", **corner))) for p in places]
 
     def _lags(self, ax: Any, count: int) -> None:
-        ax.set(xlim=(0.5, count - 0.5), ylim=(-0.03, 1.03))
+        ax.set(xlim=(0.5, count - 0.5), ylim=(-0.03, 1.16))  # above 1 there is room for the names
         ax.set_xticks(range(1, count))
+        ax.set_yticks(np.arange(0, 1.01, 0.2))
         ax.set_xlabel("nights apart")
         ax.set_title("Correlation")
         lags = np.arange(1, count)
         ax.plot(lags, by_lag(self.data), "D", color=PALE, markersize=9, label="data")
         self.line = self.moving(ax.plot(lags, 0 * lags, "-o", color=BLUE, label="model")[0])
-        ax.legend(loc="lower left", borderpad=0, handlelength=1.6)
+        ax.legend(loc="upper right", ncols=2, borderpad=0, handlelength=1.6, columnspacing=1.2)
 
     def _gauge(self, ax: Any, ends: tuple[float, float], title: str, colour: str) -> tuple:
         ax.set(xlim=ends, ylim=(0, 1))
@@ -182,7 +182,7 @@ class _StructurePicture(Picture):
 
     def update(self, answer: Answer) -> None:
         V = answer["V"]
-        self.tiles.set_array(np.minimum(V, DARKEST))
+        self.tiles.set_array(V / V.max())  # the pattern; how large it is, the numbers say
         for place, text in self.corners:
             text.set_text(f"{V[place]:.0f}")
         self.line.set_ydata(answer["by_lag"])
