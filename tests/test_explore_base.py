@@ -107,6 +107,13 @@ def test_set_before_it_is_shown(explorer):
     assert explorer.widget.children[1].children[0].value == 0.5
 
 
+def test_several_controls_are_set_at_once_on_the_page(explorer):
+    said = explorer.widget.children[-1]
+    explorer.set(x=0.75, side="right", doubled=True)
+    assert explorer.values == {"x": 0.75, "side": "right", "doubled": True}
+    assert "x is 0.50" in said.value
+
+
 def test_whole_numbers_stay_whole():
     widget = Slider("n", 1, 20, 1, 5).widget()
     assert isinstance(widget.value, int)

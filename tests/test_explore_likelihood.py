@@ -88,7 +88,9 @@ def test_the_widget_follows() -> None:
     first = explorer.widget.children[-2].value
     explorer.set(theta=2.0, by="ML")
     assert explorer.widget.children[-2].value != first
+    assert explorer.values["by"] == "ML"
     assert "ML criterion at θ = 2.00" in explorer.widget.children[-1].value
+    assert "REML" not in explorer.widget.children[-1].value
 
 
 @pytest.mark.parametrize(

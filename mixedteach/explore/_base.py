@@ -248,10 +248,11 @@ class Explorer:
 
     def set(self, **values: Any) -> Explorer:
         """Move controls, on the page too if it is shown; return the explorer."""
-        self._values = self._checked(values)
+        # each box that moves writes the values of all, as they then are: into a dict of its own
+        wanted = self._values = self._checked(values)
         for name in values:
             if name in self._inputs:
-                self._inputs[name].value = self._values[name]
+                self._inputs[name].value = wanted[name]
         return self
 
     def __repr__(self) -> str:
