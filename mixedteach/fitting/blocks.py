@@ -113,17 +113,24 @@ class Moments:
         The number of groups of each term.
     tied : sequence of bool, optional
         Whether the effects of each term are independent and share one variance.
+    layout : tuple, optional
+        What goes inside and what into the border, from :func:`plan`.
     """
+
+    exact = True  # the search has the exact Hessian; see :class:`.crossed.CrossedMoments`
 
     def __init__(
         self, K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int],
         tied: Sequence[bool] = (),
+        layout: tuple[list[int], list[int], Array] | None = None,
     ) -> None:  # fmt: skip
         self.n, self.w = K.shape
         self.sizes = term_sizes(bases, tied)
         self.groups = list(groups)
         self.parameters = parameters(self.sizes)
-        self.inside, self.border, component = plan(codes, self.sizes, self.groups, self.w)
+        self.inside, self.border, component = (
+            plan(codes, self.sizes, self.groups, self.w) if layout is None else layout
+        )
         self._border_offset = dict(
             zip(self.border, np.cumsum([0] + [self._width(t) for t in self.border]), strict=False)
         )
@@ -209,7 +216,7 @@ class Moments:
             if C > 1 and np.allclose(A, A[:1], rtol=1e-12, atol=1e-12 * np.abs(A).max()):
                 A = A[:1]  # balanced data: one factorisation serves all components
             N = N.reshape(C, q, -1)
-            H = _pseudo_solve(A, N) if q > 1 else N / _nonzero(A)
+            H = pseudo_solve(A, N)
             self.S = self.S - np.einsum("cqw,cqv->wv", N, H, optimize=True)
             swap, mask = self._patterns(shape, offsets, q)
             slices = [
@@ -290,6 +297,10 @@ class Moments:
         Q = Q.reshape(R, w, R, w).transpose(0, 2, 1, 3)
         pieces = Pieces(log_det, 0.5 * (S + S.T), P, Q, T1, T2)
         return self._eliminate_border(pieces, D, derivatives) if self.border else pieces
+
+    def roughly_at(self, D: Sequence[Array]) -> Pieces:
+        """Return pieces to start a search from; here they are exact."""
+        return self.at(D)
 
     @property
     def _inside_parameters(self) -> int:
@@ -448,16 +459,14 @@ def _scatter(place: Array, value: Array, K: Array, rows: int) -> Array:
     return np.bincount(flat, (value[:, None] * K).ravel(), rows * w).reshape(rows, w)
 
 
-def _pseudo_solve(A: Array, N: Array) -> Array:
+def pseudo_solve(A: Array, N: Array) -> Array:
     """Return A^+ N for stacks of positive semidefinite A."""
+    if A.shape[1] == 1:
+        return N / np.where(A == 0, 1.0, A)
     values, vectors = np.linalg.eigh(A)
     floor = 1e-11 * values[:, -1:]
     inverse = np.where(values > floor, 1 / np.where(values > floor, values, 1.0), 0.0)
     return (vectors * inverse[:, None, :]) @ (np.swapaxes(vectors, 1, 2) @ N)
-
-
-def _nonzero(A: Array) -> Array:
-    return np.where(A == 0, 1.0, A)
 
 
 def _diagonal_blocks(M: Array, part: slice, k: int) -> Array:

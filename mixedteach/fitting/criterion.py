@@ -170,7 +170,8 @@ class Criterion:
             nothing = np.zeros(len(theta))
             H = np.zeros((len(theta), len(theta)))
             return State(theta, value, r2, beta, Phi, pieces, nothing, H, nothing)
-        gradient, hessian = delta_derivatives(pieces, beta, Phi, r2, self.df, self.reml)
+        derivatives = delta_derivatives if self.moments.exact else average_derivatives
+        gradient, hessian = derivatives(pieces, beta, Phi, r2, self.df, self.reml)
         score = gradient
         if self.scalar:
             slope = 2 * theta
@@ -193,21 +194,42 @@ def delta_derivatives(
     return gradient, hessian
 
 
+def average_derivatives(
+    pieces: Pieces, beta: Array, Phi: Array, r2: float, df: float, reml: bool
+) -> tuple[Array, Array]:
+    """Return the gradient in delta, and the average of observed and expected information.
+
+    The traces of pairs cancel: they have one sign in the Hessian and the other in its expectation.
+    Source: Gilmour, Thompson and Cullis (1995), Biometrics 51, 1440-1450.
+    """
+    trace1, quad1, quad2 = first_traces(pieces, beta, Phi, reml)
+    hessian = df * (quad2 / r2 - np.outer(quad1, quad1) / r2**2)
+    return trace1 - df * quad1 / r2, hessian
+
+
+def first_traces(
+    pieces: Pieces, beta: Array, Phi: Array, reml: bool
+) -> tuple[Array, Array, Array]:
+    """Return tr(E_r S_M), u'E_r u and u'E_r S E_s u."""
+    p = len(beta)
+    v = np.append(-beta, 1.0)
+    Pv = pieces.P @ v
+    cross = Pv[:, :p]  # X'W Z E_r u
+    quad2 = (pieces.Q @ v) @ v - cross @ Phi @ cross.T
+    trace1 = pieces.T1
+    if reml and p:
+        trace1 = trace1 - np.einsum("ij,rji->r", Phi, pieces.P[:, :p, :p])
+    return trace1, Pv @ v, 0.5 * (quad2 + quad2.T)
+
+
 def traces(
     pieces: Pieces, beta: Array, Phi: Array, reml: bool
 ) -> tuple[Array, Array, Array, Array]:
     """Return tr(E_r S_M), tr(E_r S_M E_s S_M), u'E_r u and u'E_r S E_s u."""
-    p = len(beta)
-    v = np.append(-beta, 1.0)
-    Pxx, Pv = pieces.P[:, :p, :p], pieces.P @ v
-    quad1 = Pv @ v
-    cross = Pv[:, :p]  # X'W Z E_r u
-    quad2 = (pieces.Q @ v) @ v - cross @ Phi @ cross.T
-    trace1, trace2 = pieces.T1, pieces.T2
+    trace1, quad1, quad2 = first_traces(pieces, beta, Phi, reml)
+    p, trace2 = len(beta), pieces.T2
     if reml and p:
-        PhiP = Phi @ Pxx
-        Qxx = pieces.Q[:, :, :p, :p]
-        trace1 = trace1 - np.trace(PhiP, axis1=1, axis2=2)
-        inner = np.einsum("ij,rsji->rs", Phi, Qxx)
+        PhiP = Phi @ pieces.P[:, :p, :p]
+        inner = np.einsum("ij,rsji->rs", Phi, pieces.Q[:, :, :p, :p])
         trace2 = trace2 - inner - inner.T + np.einsum("rij,sji->rs", PhiP, PhiP)
-    return trace1, 0.5 * (trace2 + trace2.T), quad1, 0.5 * (quad2 + quad2.T)
+    return trace1, 0.5 * (trace2 + trace2.T), quad1, quad2

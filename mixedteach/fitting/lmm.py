@@ -17,6 +17,7 @@ import numpy as np
 
 from mixedteach.errors import FitError
 from mixedteach.fitting.blocks import Moments, Tied, term_sizes
+from mixedteach.fitting.crossed import CrossedMoments, condense
 from mixedteach.fitting.criterion import Criterion, State, jacobian, theta_of, traces
 from mixedteach.fitting.optimise import Optimum, diagonal, minimise
 
@@ -68,8 +69,8 @@ class Problem:
         K = np.column_stack([self.Q, self.residual])
         self.moments = self._moments(K)
 
-    def _moments(self, K: Array) -> Moments:
-        return Moments(K, self.codes, self.turned, self.groups, self.tied)
+    def _moments(self, K: Array) -> Moments | CrossedMoments:
+        return condense(K, self.codes, self.turned, self.groups, self.tied)
 
     @property
     def tied(self) -> list[bool]:

@@ -142,7 +142,7 @@ def mivque(criterion: Criterion) -> Array:
     moments = criterion.moments
     sizes = moments.sizes
     ones = _lambda_start(sizes, 1.0)
-    pieces = moments.at(criterion.D(ones))
+    pieces = moments.roughly_at(criterion.D(ones))
     _, r2, beta, Phi = criterion.profile(pieces)
     t1, t2, q1, _ = traces(pieces, beta, Phi, reml=True)
     delta = np.array([float(r.a == r.b) for r in moments.parameters])
