@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "mixedteach"
 LAYERS = [
-    {"errors", "lazy", "paths", "table", "datasets"},
+    {"errors", "lazy", "paths", "progress", "table", "datasets"},
     {"formula", "columns", "design"},
     {"fitting"},
     {"inference"},

@@ -455,6 +455,8 @@ class Moments:
 def _scatter(place: Array, value: Array, K: Array, rows: int) -> Array:
     """Add value[i] * K[i] to row place[i] of a (rows, w) matrix."""
     w = K.shape[1]
+    if K.size > 100_000:  # a column at a time needs no index as large as K
+        return np.column_stack([np.bincount(place, value * column, rows) for column in K.T])
     flat = (place[:, None] * w + np.arange(w)).ravel()
     return np.bincount(flat, (value[:, None] * K).ravel(), rows * w).reshape(rows, w)
 

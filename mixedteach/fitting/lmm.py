@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from mixedteach.fitting.blocks import Moments, Tied, term_sizes
 from mixedteach.fitting.crossed import CrossedMoments, condense
 from mixedteach.fitting.criterion import Criterion, State, jacobian, theta_of, traces
 from mixedteach.fitting.optimise import Optimum, diagonal, minimise
+from mixedteach.progress import progress
 
 Array = np.ndarray
 
@@ -86,7 +88,10 @@ class Problem:
         """Estimate the variances by REML or ML."""
         self.check_response()
         criterion = self.criterion(reml)
-        return Fit(self, criterion, minimise(criterion, start), reml)
+        if self.moments.exact:
+            return Fit(self, criterion, minimise(criterion, start), reml)
+        with progress(None, "fit: steps of the search") as bar:
+            return Fit(self, criterion, minimise(_Watched(criterion, bar), start), reml)
 
     def check_response(self) -> None:
         """Refuse a response that the fixed effects reproduce."""
@@ -104,6 +109,24 @@ class Problem:
         other.__dict__.update(self.__dict__)
         other._set_response(np.asarray(y, float))
         return other.fit(reml, start)
+
+
+class _Watched:
+    """A criterion that tells a progress bar of every evaluation."""
+
+    def __init__(self, criterion: Criterion, bar: Any) -> None:
+        self.criterion, self.bar = criterion, bar
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.criterion, name)
+
+    def at(self, theta: Array) -> State:
+        self.bar.update()
+        return self.criterion.at(theta)
+
+    def value(self, theta: Array) -> float:
+        self.bar.update()
+        return self.criterion.value(theta)
 
 
 def _orthogonal(basis: Array) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.errors import InferenceError, check_count, check_level, check_seed
+from mixedteach.progress import progress
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
@@ -61,12 +62,9 @@ def bootstrap_estimates(
     (100, 5)
     """
     nsim, rng = check_count(nsim, "nsim"), np.random.default_rng(check_seed(seed))
-    from tqdm import tqdm
-
     together = max(1, _NUMBERS // model.nobs)
     parts = []
-    # disable=None: no bar unless the stream is a terminal
-    with tqdm(total=nsim, desc="bootstrap", delay=1, leave=False, disable=None) as bar:
+    with progress(nsim, "bootstrap") as bar:
         for start in range(0, nsim, together):
             # one by one, so that the first replicates do not depend on how many follow
             draws = [model.draw(1, rng) for _ in range(min(together, nsim - start))]

@@ -30,7 +30,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ from mixedteach.errors import (
     listed,
 )
 from mixedteach.fitting.blocks import Pieces, Tied, entries
-from mixedteach.fitting.criterion import factors, jacobian, theta_of, traces
+from mixedteach.fitting.criterion import factors, first_traces, jacobian, theta_of
 from mixedteach.fitting.lmm import Fit, semidefinite_cholesky
 from mixedteach.fitting.optimise import diagonal
 from mixedteach.inference.parameters import (
@@ -51,6 +51,7 @@ from mixedteach.inference.parameters import (
     variance_estimates,
     variance_labels,
 )
+from mixedteach.progress import progress
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
@@ -135,14 +136,17 @@ class _Deviance:
             F = W @ factor
             D.append(shrink * F @ F.T)
         pieces = self.moments.at(D)
+        exact = self.moments.exact
+        T2 = pieces.T2 if exact else np.empty((0, 0))
         if C is not None:
             S, P, Q = (C.T @ array @ C for array in (pieces.S, pieces.P, pieces.Q))
-            pieces = Pieces(pieces.log_det, S, P, Q, pieces.T1, pieces.T2)
+            pieces = Pieces(pieces.log_det, S, P, Q, pieces.T1, T2)
         p = len(pieces.S) - 1
         Phi = np.linalg.inv(pieces.S[:p, :p])
         beta = Phi @ pieces.S[:p, p]
-        t1, t2, q1, q2 = traces(pieces, beta, Phi, reml=False)
+        t1, q1, q2 = first_traces(pieces, beta, Phi, reml=False)
         precision = shrink / self.sigma2
+        t2 = 0.5 * (T2 + T2.T) if exact else precision * q2  # else average information
         fit = precision * float(pieces.S[p, p] - pieces.S[:p, p] @ beta)
         n = self.moments.n
         value = n * (math.log(2 * math.pi * self.sigma2) + 2 * tau) + pieces.log_det + fit
@@ -446,34 +450,8 @@ def profile(model: MixedModel, level: float = 0.95) -> Table:
         )
     labels = variance_labels(model.random)
     estimates = dict(zip(labels, variance_estimates(model.random, fit), strict=True))
-    limits: dict[str, tuple[float, float]] = {}
-    notes: list[str] = []
-
-    for number, term in enumerate(model.random):
-        sds = sd_labels(term)
-        without = []  # the drop of the deviance when a standard deviation is set to zero
-        for a, label in enumerate(sds):
-            one = _profile_sd(fit, number, a, estimates[label], cutoff)
-            limits[label] = (one.limit(-1, cutoff), one.limit(1, cutoff))
-            without.append(one.drop(0.0))
-        for a, b in effect_pairs(term):
-            label = f"corr({term.effects[a]}, {term.effects[b]} | {term.label})"
-            if min(without[a], without[b]) <= cutoff:
-                limits[label] = (-1.0, 1.0)
-                zero = sds[a] if without[a] <= without[b] else sds[b]
-                how = "is estimated as" if estimates[zero] == 0 else "can be"
-                notes.append(f"{label} can be anything, because {zero} {how} zero.")
-            else:
-                one = _profile_corr(fit, number, a, b, estimates[label], cutoff)
-                limits[label] = (one.limit(-1, cutoff), one.limit(1, cutoff))
-    one, sigma = _profile_sigma(fit, cutoff)
-    limits["sd(Residual)"] = (sigma(one.limit(-1, cutoff)), sigma(one.limit(1, cutoff)))
-    if limits["sd(Residual)"][0] == 0:
-        notes.append("sd(Residual) can be zero: the random effects could reproduce every response.")
-    for j, name in enumerate(model.params.index):
-        one = _profile_beta(fit, j, cutoff)
-        estimates[name] = fit.beta[j]
-        limits[name] = (fit.beta[j] + one.limit(-1, cutoff), fit.beta[j] + one.limit(1, cutoff))
+    with progress(len(labels) + len(model.params), "profile") as bar:
+        limits, notes = _limits(model, fit, estimates, cutoff, bar)
     lost = [name for name, pair in limits.items() if np.isnan(pair).any()]
     if lost:
         notes.append(
@@ -491,3 +469,45 @@ def profile(model: MixedModel, level: float = 0.95) -> Table:
         attrs={"ddf": "none", "adjust": "none", "family": "parameters", "level": level,
                "method": "profile"},
     )  # fmt: skip
+
+
+def _limits(
+    model: MixedModel, fit: Fit, estimates: dict[str, float], cutoff: float, bar: Any
+) -> tuple[dict[str, tuple[float, float]], list[str]]:
+    """Return the limits of every parameter, and what is to be said of them.
+
+    The estimates of the fixed effects are added to `estimates`.
+    """
+    limits: dict[str, tuple[float, float]] = {}
+    notes: list[str] = []
+
+    def found(label: str, low: float, high: float) -> None:
+        limits[label] = (low, high)
+        bar.update()
+
+    for number, term in enumerate(model.random):
+        sds = sd_labels(term)
+        without = []  # the drop of the deviance when a standard deviation is set to zero
+        for a, label in enumerate(sds):
+            one = _profile_sd(fit, number, a, estimates[label], cutoff)
+            found(label, one.limit(-1, cutoff), one.limit(1, cutoff))
+            without.append(one.drop(0.0))
+        for a, b in effect_pairs(term):
+            label = f"corr({term.effects[a]}, {term.effects[b]} | {term.label})"
+            if min(without[a], without[b]) <= cutoff:
+                found(label, -1.0, 1.0)
+                zero = sds[a] if without[a] <= without[b] else sds[b]
+                how = "is estimated as" if estimates[zero] == 0 else "can be"
+                notes.append(f"{label} can be anything, because {zero} {how} zero.")
+            else:
+                one = _profile_corr(fit, number, a, b, estimates[label], cutoff)
+                found(label, one.limit(-1, cutoff), one.limit(1, cutoff))
+    one, sigma = _profile_sigma(fit, cutoff)
+    found("sd(Residual)", sigma(one.limit(-1, cutoff)), sigma(one.limit(1, cutoff)))
+    if limits["sd(Residual)"][0] == 0:
+        notes.append("sd(Residual) can be zero: the random effects could reproduce every response.")
+    for j, name in enumerate(model.params.index):
+        one = _profile_beta(fit, j, cutoff)
+        estimates[name] = fit.beta[j]
+        found(name, fit.beta[j] + one.limit(-1, cutoff), fit.beta[j] + one.limit(1, cutoff))
+    return limits, notes

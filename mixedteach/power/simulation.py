@@ -30,6 +30,7 @@ from mixedteach.model import MixedModel, lmer
 from mixedteach.power.planned import Part, PlannedModel, draw, root
 from mixedteach.power.questions import Bound, Question
 from mixedteach.power.residuals import Noise, PlannedResiduals
+from mixedteach.progress import progress
 
 Array = np.ndarray
 
@@ -209,8 +210,6 @@ def run(
     without it). A progress bar appears after a second if the error stream is a terminal.
     """
     from joblib import Parallel, delayed
-    from tqdm import tqdm
-
     tasks = [
         (i, (i, j), min(CHUNK, replicates - j * CHUNK))
         for i in range(len(packed))
@@ -219,11 +218,23 @@ def run(
     work = Parallel(n_jobs=n_jobs, return_as="generator")
     counts = work(delayed(chunk)(packed[i], entropy, key, n, alpha) for i, key, n in tasks)
     sums: list[Any] = [0] * len(packed)
-    # disable=None: no bar unless the stream is a terminal
-    with tqdm(total=len(tasks) * CHUNK, desc="power", delay=1, leave=False, disable=None) as bar:
-        for (i, _, _), found in zip(tasks, _watched(counts, bar), strict=True):
-            sums[i] = sums[i] + found
+    try:
+        with progress(len(tasks) * CHUNK, "power") as bar:
+            for (i, _, _), found in zip(tasks, _watched(counts, bar), strict=True):
+                sums[i] = sums[i] + found
+    except KeyboardInterrupt:
+        _end_workers()
+        raise
     return sums
+
+
+def _end_workers() -> None:
+    """End joblib's own processes, which else would work on and wait for more."""
+    from joblib.externals.loky import reusable_executor
+
+    executor = reusable_executor._executor  # asking for it would start one
+    if executor is not None:
+        executor.shutdown(wait=True, kill_workers=True)
 
 
 def _watched(counts: Iterable[Array], bar: Any) -> Iterator[Array]:
