@@ -45,6 +45,7 @@ from mixedteach.fit_checks import (
     unit_notes,
 )
 from mixedteach.fitting.lmm import Fit, Problem
+from mixedteach.fitting.room import NoRoom
 from mixedteach.fixed_effects import FixedEffects, keep_columns
 from mixedteach.formula import Formula, parse
 from mixedteach.inference.anova import kept_columns
@@ -884,14 +885,17 @@ def lmer(
     for note in notes:
         warn(note)
     notes = [*frame.notes, *notes, *slope_notes(random), *unit_notes(random)]
-    problem = Problem(
-        design.X[:, kept] if len(kept) < design.X.shape[1] else design.X,
-        y,
-        [term.codes for term in random],
-        [term.basis for term in random],
-        [term.groups for term in random],
-        [term.tied for term in random],
-    )
+    try:
+        problem = Problem(
+            design.X[:, kept] if len(kept) < design.X.shape[1] else design.X,
+            y,
+            [term.codes for term in random],
+            [term.basis for term in random],
+            [term.groups for term in random],
+            [term.tied for term in random],
+        )
+    except NoRoom as error:
+        raise FitError(error.sentence([random[t].text for t in error.terms])) from None
     check_confounded(problem, random)
     if any(problem.tied):
         check_told_apart(problem, random)

@@ -25,10 +25,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from mixedteach.fitting.crossed import CrossedMoments
+
 Array = np.ndarray
+
+MANY = 100  # columns in the border: from here on the sparse path is the quicker one
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,8 @@ class _Bucket:
 
 class Moments:
     """The data of a mixed model, condensed once; :meth:`at` evaluates the pieces at a D.
+
+    A border of :data:`MANY` columns and more is left to :class:`.crossed.CrossedMoments`.
 
     Parameters
     ----------
@@ -452,6 +460,29 @@ class Moments:
         return out
 
 
+def condense(
+    K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int]
+) -> Moments | CrossedMoments:
+    """Condense the data once, in the way that suits the design.
+
+    Raises
+    ------
+    NoRoom
+        If the matrices would not fit into memory.
+    """
+    from mixedteach.fitting.room import check_room
+
+    sizes = [basis.shape[1] for basis in bases]
+    layout = plan(codes, sizes, groups, K.shape[1])
+    check_room(layout, codes, sizes, groups)
+    many = sum(groups[t] * sizes[t] for t in layout[1]) >= MANY
+    if not many:
+        return Moments(K, codes, bases, groups, layout)
+    from mixedteach.fitting.crossed import CrossedMoments
+
+    return CrossedMoments(K, codes, bases, groups, layout)
+
+
 def _scatter(place: Array, value: Array, K: Array, rows: int) -> Array:
     """Add value[i] * K[i] to row place[i] of a (rows, w) matrix."""
     w = K.shape[1]
@@ -534,7 +565,8 @@ def is_nested(inner: Array, outer: Array) -> bool:
     return bool((parent[inner] == outer).all())
 
 
-def _levels_per_component(component: Array, codes: Array, groups: int) -> Array:
+def levels_per_component(component: Array, codes: Array, groups: int) -> Array:
+    """Return how many levels of a factor lie in each component."""
     owner = np.zeros(groups, np.intp)
     owner[codes] = component
     return np.bincount(owner, minlength=int(component.max()) + 1)
@@ -544,7 +576,7 @@ def _work(
     component: Array, terms: Sequence[int], codes: Sequence[Array], sizes: Sequence[int],
     groups: Sequence[int], w: int,
 ) -> float:  # fmt: skip
-    q = sum(sizes[t] * _levels_per_component(component, codes[t], groups[t]) for t in terms)
+    q = sum(sizes[t] * levels_per_component(component, codes[t], groups[t]) for t in terms)
     q = np.asarray(q, float)
     return float((q**3 + 2 * q**2 * w + q * w**2 * len(terms)).sum())
 

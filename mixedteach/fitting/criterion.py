@@ -207,9 +207,7 @@ def average_derivatives(
     return trace1 - df * quad1 / r2, hessian
 
 
-def first_traces(
-    pieces: Pieces, beta: Array, Phi: Array, reml: bool
-) -> tuple[Array, Array, Array]:
+def first_traces(pieces: Pieces, beta: Array, Phi: Array, reml: bool) -> tuple[Array, Array, Array]:
     """Return tr(E_r S_M), u'E_r u and u'E_r S E_s u."""
     p = len(beta)
     v = np.append(-beta, 1.0)

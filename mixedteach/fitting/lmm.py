@@ -12,16 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixedteach.errors import FitError
-from mixedteach.fitting.blocks import Moments, Tied, term_sizes
-from mixedteach.fitting.crossed import CrossedMoments, condense
+from mixedteach.fitting.blocks import Moments, Tied, condense, term_sizes
 from mixedteach.fitting.criterion import Criterion, State, jacobian, theta_of, traces
 from mixedteach.fitting.optimise import Optimum, diagonal, minimise
 from mixedteach.progress import progress
+
+if TYPE_CHECKING:
+    from mixedteach.fitting.crossed import CrossedMoments
 
 Array = np.ndarray
 

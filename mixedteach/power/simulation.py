@@ -210,6 +210,7 @@ def run(
     without it). A progress bar appears after a second if the error stream is a terminal.
     """
     from joblib import Parallel, delayed
+
     tasks = [
         (i, (i, j), min(CHUNK, replicates - j * CHUNK))
         for i in range(len(packed))
