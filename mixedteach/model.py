@@ -57,6 +57,7 @@ from mixedteach.inference.functions import (
     ddf_name,
 )
 from mixedteach.inference.parameters import effect_pairs, variance_estimates, variance_labels
+from mixedteach.progress import progress
 from mixedteach.table import Summary, Table
 
 if TYPE_CHECKING:
@@ -724,7 +725,7 @@ class MixedModel(FixedEffects):
         >>> many
         1000 fits of content ~ method + (1|tablet); 14 at the boundary (a variance of zero)
         """
-        from mixedteach.refits import check_responses, progress
+        from mixedteach.refits import check_responses
 
         values, index = check_responses(responses, self.nobs)
         with progress(len(values), "refits") as bar:

@@ -23,8 +23,6 @@ from mixedteach.inference.parameters import variance_arrays
 from mixedteach.table import Table
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from mixedteach.model import MixedModel
 
 Array = np.ndarray
@@ -221,11 +219,3 @@ def check_responses(Y: Any, nobs: int) -> tuple[Array, pd.Index]:
         )
     index = pd.RangeIndex(values.shape[1]) if names is None else names
     return np.ascontiguousarray(values.T), index.rename("response")
-
-
-def progress(total: int, what: str) -> tqdm:
-    """Return a progress bar that appears after a second."""
-    from tqdm import tqdm
-
-    # disable=None: no bar unless the stream is a terminal
-    return tqdm(total=total, desc=what, delay=1, leave=False, disable=None)

@@ -38,7 +38,7 @@ SEVERAL = [name for name, forced in PLANS if forced is all_but_one_in_the_border
 def both(name: str, seed: int) -> tuple[CrossedMoments, Moments]:
     case = make(name, seed)
     layout = all_but_one_in_the_border(case.codes, case.sizes, case.groups, 0)
-    data = case.K, case.codes, case.bases, case.groups, layout
+    data = case.K, case.codes, case.bases, case.groups, (), layout
     return CrossedMoments(*data), Moments(*data)
 
 
@@ -249,3 +249,23 @@ def test_what_fits_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "free_memory", lambda: 1.0)
     with pytest.raises(room.NoRoom):
         room.check_room(([1], [0], b), [a, b], [1, 1], [10_000, 30_000])
+
+
+def test_effects_that_share_a_variance_are_those_of_the_exact_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """(x|||g), inside and in the border."""
+    for slopes in ((True, False), (False, True)):
+        data = ratings(4, 60, 25, 400, slopes=slopes)
+        fits = []
+        for many in (1, 10**9):
+            monkeypatch.setattr(blocks, "MANY", many)
+            fits.append(Problem(*data, tied=slopes).fit())
+        ours, theirs = fits
+        assert not ours.problem.moments.exact
+        assert theirs.problem.moments.exact
+        assert ours.loglik == pytest.approx(theirs.loglik, abs=1e-7)
+        close(ours.delta, theirs.delta, 1e-5)
+        for method in (Satterthwaite, KenwardRoger):
+            one, other = method(ours), method(theirs)
+            np.testing.assert_allclose(one.df(np.eye(2)), other.df(np.eye(2)), rtol=1e-4)

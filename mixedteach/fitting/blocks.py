@@ -461,8 +461,9 @@ class Moments:
 
 
 def condense(
-    K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int]
-) -> Moments | CrossedMoments:
+    K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int],
+    tied: Sequence[bool] = (),
+) -> Moments | CrossedMoments:  # fmt: skip
     """Condense the data once, in the way that suits the design.
 
     Raises
@@ -472,15 +473,15 @@ def condense(
     """
     from mixedteach.fitting.room import check_room
 
-    sizes = [basis.shape[1] for basis in bases]
+    sizes = term_sizes(bases, tied)
     layout = plan(codes, sizes, groups, K.shape[1])
     check_room(layout, codes, sizes, groups)
     many = sum(groups[t] * sizes[t] for t in layout[1]) >= MANY
     if not many:
-        return Moments(K, codes, bases, groups, layout)
+        return Moments(K, codes, bases, groups, tied, layout)
     from mixedteach.fitting.crossed import CrossedMoments
 
-    return CrossedMoments(K, codes, bases, groups, layout)
+    return CrossedMoments(K, codes, bases, groups, tied, layout)
 
 
 def _scatter(place: Array, value: Array, K: Array, rows: int) -> Array:

@@ -27,7 +27,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixedteach.fitting.blocks import Moments, Pieces, parameters, pseudo_solve
+from mixedteach.fitting.blocks import (
+    Moments,
+    Parameter,
+    Pieces,
+    Tied,
+    parameters,
+    pseudo_solve,
+    term_sizes,
+)
 from mixedteach.fitting.stage import Stage, dense
 
 if TYPE_CHECKING:
@@ -61,14 +69,15 @@ class CrossedMoments:
 
     def __init__(
         self, K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int],
-        layout: Layout,
+        tied: Sequence[bool], layout: Layout,
     ) -> None:  # fmt: skip
         self.n, self.w = K.shape
-        self.sizes, self.groups = [basis.shape[1] for basis in bases], list(groups)
+        self.sizes, self.groups = term_sizes(bases, tied), list(groups)
         self.parameters = parameters(self.sizes)
         self.inside, self.border, component = layout
         own = (list(range(len(self.inside))), [], component)
-        chosen = [[x[t] for t in self.inside] for x in (codes, bases, groups)]
+        flags = [isinstance(k, Tied) for k in self.sizes]
+        chosen = [[x[t] for t in self.inside] for x in (codes, bases, groups, flags)]
         self.first = Moments(K, *chosen, own)
         self._number_effects(codes)
         self._condense(K, codes, bases)
@@ -101,7 +110,14 @@ class CrossedMoments:
             self.start[term] = count + self.sizes[term] * np.arange(self.groups[term])
             count += self.sizes[term] * self.groups[term]
         self.nb = count - self.q_inside
-        self.pairs = [(self.start[r.term] + r.a, self.start[r.term] + r.b) for r in self.parameters]
+        self.pairs = [self._exchanged(r) for r in self.parameters]
+
+    def _exchanged(self, r: Parameter) -> tuple[Array, Array]:
+        start = self.start[r.term]
+        if r.tied:  # E_r = I
+            every = (start[:, None] + np.arange(self.sizes[r.term])).ravel()
+            return every, every
+        return start + r.a, start + r.b
 
     def _columns(
         self, terms: Sequence[int], codes: Sequence[Array], bases: Sequence[Array], shift: int

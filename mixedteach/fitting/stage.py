@@ -21,6 +21,7 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from mixedteach.fitting.blocks import Parameter
     from mixedteach.fitting.crossed import CrossedMoments
 
 Array = np.ndarray
@@ -135,8 +136,7 @@ class Stage:
                 i = self._number(r)
                 out[r] = self.inner.T1[i] - _trace(self.scale(self.carried(i)), self.inverse)
             else:
-                own = border[p.term][:, p.a, p.b].sum()
-                out[r] = own if p.a == p.b else 2 * own
+                out[r] = _pattern_trace(p, border[p.term])
         return out
 
     def _number(self, r: int) -> int:
@@ -250,12 +250,8 @@ class Stage:
                 rows = self.transposed(own)
                 blocks = _row_blocks(rows @ P, rows, k)
             for s in border:
-                p = data.parameters[s]
-                if p.term == t:
-                    value = blocks[:, p.a, p.b].sum()
-                    out[r, s] = out[s, r] = (
-                        value if p.a == p.b else value + blocks[:, p.b, p.a].sum()
-                    )
+                if data.parameters[s].term == t:
+                    out[r, s] = out[s, r] = _pattern_trace(data.parameters[s], blocks)
 
     def transposed(self, own: slice) -> Array:
         """Return rows of F' = I - S K_b."""
@@ -286,6 +282,14 @@ class Stage:
 def dense(X: Array | csr_array) -> Array:
     """Return a matrix as an ndarray, be it sparse or not."""
     return X if isinstance(X, np.ndarray) else X.toarray()
+
+
+def _pattern_trace(p: Parameter, blocks: Array) -> float:
+    """Return tr(E_r X) from the diagonal blocks of X."""
+    if p.tied:
+        return float(np.trace(blocks, axis1=1, axis2=2).sum())
+    value = blocks[:, p.a, p.b].sum()
+    return float(value if p.a == p.b else value + blocks[:, p.b, p.a].sum())
 
 
 def _root(D: Array) -> Array:
