@@ -41,10 +41,14 @@ NESTED = Model(
     {"groups": "a", "re_formula": "1", "vc_formula": {"b": "0 + C(b)"}},
 )
 CROSSED = Model("y ~ x + (1|subject) + (1|item)", ("subject", "item"))
+RATINGS = Model("y ~ x + (1|rater) + (1|rated)", ("rater", "rated"))
+INSTEVAL = Model(
+    "y ~ 1 + service + (1|s) + (1|d) + (1|dept:service)", ("service", "s", "d", "dept")
+)
 
 
 def model(name: str) -> Model:
     """Return the model of a data set such as 'planks' or 'nested_1000'."""
     named = {"tablets": TABLETS, "planks": PLANKS, "sleepstudy": SLEEPSTUDY}
-    named |= {"nested": NESTED, "crossed": CROSSED}
+    named |= {"nested": NESTED, "crossed": CROSSED, "ratings": RATINGS, "insteval": INSTEVAL}
     return named[name.split("_")[0]]

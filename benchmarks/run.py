@@ -38,6 +38,7 @@ TASKS = [(task, name) for name in DATA for task in ("cold", "warm")]
 TASKS += [("kr", "planks"), ("refit", "tablets"), ("refit", "planks")]
 SIZES = ("nested_1000", "nested_10000", "nested_100000")
 CROSSED = ("crossed_50", "crossed_500", "crossed_5000")
+LARGE = ("insteval_73421", "ratings_500", "ratings_2000")  # crossed, many levels in both
 BIG = ("nested_1000000",)
 MANY = 10_000  # responses that are fitted in one call; R reads fewer
 FOR_R = 400
@@ -69,10 +70,13 @@ def write_data(folder: Path, replicates: int, sizes: Iterable[str]) -> None:
         Y = draws.to_numpy().T
         np.save(folder / f"{name}_responses.npy", Y)
         np.savetxt(folder / f"{name}_responses.csv", Y[:FOR_R], delimiter=",")
+    tables = {"nested": nested, "crossed": crossed, "ratings": ratings}
     for name in sizes:
         kind, size = name.split("_")
-        table = nested(int(size)) if kind == "nested" else crossed(int(size))
-        table.to_csv(folder / f"{name}.csv", index=False)
+        if kind == "insteval":
+            export_insteval(folder / f"{name}.csv")
+        else:
+            tables[kind](int(size)).to_csv(folder / f"{name}.csv", index=False)
 
 
 def nested(n: int) -> pd.DataFrame:
@@ -89,6 +93,32 @@ def crossed(subjects: int, items: int = 40) -> pd.DataFrame:
     subject, item, x = np.arange(n) // items, np.arange(n) % items, rng.normal(size=n)
     y = 1 + x + rng.normal(size=subjects)[subject] + rng.normal(size=items)[item]
     return pd.DataFrame({"y": y + rng.normal(size=n), "x": x, "subject": subject, "item": item})
+
+
+def ratings(rated: int, each: int = 40) -> pd.DataFrame:
+    """Return about 40 ratings for each of those rated, by four times as many raters, at random."""
+    rng, n = np.random.default_rng(rated), rated * each
+    rater, x = rng.integers(0, 4 * rated, n), rng.normal(size=n)
+    popular = rng.dirichlet(np.full(rated, 2.0))
+    whom = np.concatenate([np.arange(rated), rng.choice(rated, n - rated, p=popular)])
+    y = 1 + x + 0.6 * rng.normal(size=4 * rated)[rater] + 0.4 * rng.normal(size=rated)[whom]
+    return pd.DataFrame({"y": y + rng.normal(size=n), "x": x, "rater": rater, "rated": whom})
+
+
+def export_insteval(path: Path) -> bool:
+    """Let R write lme4's InstEval (73,421 ratings of lecturers by students), if R is there."""
+    code = "write.csv(lme4::InstEval, commandArgs(TRUE)[1], row.names = FALSE)"
+    try:
+        done = subprocess.run(["Rscript", "--vanilla", "-e", code, str(path)], capture_output=True)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0
+
+
+def n_rows(name: str) -> int:
+    """Return the number of rows of a table such as 'crossed_500'."""
+    kind, size = name.split("_")
+    return int(size) * (40 if kind in ("crossed", "ratings") else 1)
 
 
 # -- asking the programs -----------------------------------------------------------------------
@@ -260,7 +290,10 @@ def ratio(x: float) -> str:
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line).replace("(1|", r"(1\|") + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(line).replace("(1|", r"(1\|").replace("(x|", r"(x\|") + " |"
+        for line in lines
+    )
 
 
 def timing(results: Results, task: str, name: str, programs: Sequence[str], least: bool) -> list:
@@ -411,8 +444,7 @@ def full_report(
 def size_rows(sizes: Results, programs: Sequence[str]) -> list[list[str]]:
     rows = []
     for name in dict.fromkeys(name for _, name, _ in sizes):
-        kind, size = name.split("_")
-        n = int(size) * (40 if kind == "crossed" else 1)
+        n = n_rows(name)
         row = [f"`{model(name).formula}`, {n:,} rows"]
         for program in programs:
             result = sizes["size", name, program]
@@ -454,11 +486,9 @@ def readme_block(
     many = many_rows(results, programs)
     rows.append(["planks: many responses, fits a second", *many[0][1:]])
     rows.append(["... with Satterthwaite's and Kenward-Roger's p-values", *many[2][1:]])
-    big = [name for name in ("nested_100000", "crossed_5000") if ("size", name, OURS) in sizes]
-    for name in big:
-        kind, size = name.split("_")
-        n = int(size) * (40 if kind == "crossed" else 1)
-        label = f"{n:,} rows, {kind}: fit, ms"
+    words = {"nested_100000": "nested", "crossed_5000": "crossed", LARGE[0]: "InstEval"}
+    for name in (name for name in words if ("size", name, OURS) in sizes):
+        label = f"{n_rows(name):,} rows, {words[name]}: fit, ms"
         rows.append([label, *timing(sizes, "size", name, programs, False)])
     shares, edge = optimum_rows(results, programs)
     rows.append(["planks, simulated: misses the optimum¹", *shares[0][1:]])
@@ -519,12 +549,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = arguments(argv)
-    names = [*SIZES, *CROSSED, *(BIG if args.big else ())]
+    names = [*SIZES, *CROSSED, *LARGE, *(BIG if args.big else ())]
     names = [SIZES[0], CROSSED[0]] if args.quick else names
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_data(folder, args.replicates, names)
+        names = [name for name in names if (folder / f"{name}.csv").exists()]  # no R, no InstEval
         peers, versions = start(folder, args.peers_python)
         results = measure(peers, args.rounds, args.replicates, args.slow, args.many)
         for peer in peers.values():

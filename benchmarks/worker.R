@@ -10,9 +10,12 @@ formulas <- list(
   planks = "humidity ~ width*depth + (1|plank) + (1|plank:width) + (1|plank:depth)",
   sleepstudy = "Reaction ~ Days + (Days|Subject)",
   nested = "y ~ x + (1|a/b)",
-  crossed = "y ~ x + (1|subject) + (1|item)"
+  crossed = "y ~ x + (1|subject) + (1|item)",
+  ratings = "y ~ x + (1|rater) + (1|rated)",
+  insteval = "y ~ 1 + service + (1|s) + (1|d) + (1|dept:service)"
 )
-factors <- c("tablet", "method", "plank", "width", "depth", "Subject", "a", "b", "subject", "item")
+factors <- c("tablet", "method", "plank", "width", "depth", "Subject", "a", "b", "subject", "item",
+             "rater", "rated", "service", "s", "d", "dept")
 # derivatives at the optimum are only used for warnings: lme4 is quicker without them
 control <- lmerControl(calc.derivs = FALSE, check.conv.singular = "ignore")
 formula_of <- function(name) as.formula(formulas[[sub("_.*", "", name)]])
