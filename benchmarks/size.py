@@ -119,6 +119,9 @@ def picture(table: pd.DataFrame, path: Path) -> None:
             ax.loglog(line, 2 * top[y] * (line / top[x]) ** power, ":", color="grey",
                       label=f"slope {power}")  # fmt: skip
             ax.set(xlabel=label, ylabel=what, xlim=(low, high))
+            if x == "size":
+                ax.set_xticks(sorted(own[x]), [f"{size:,}" for size in sorted(own[x])])
+                ax.minorticks_off()
             ax.grid(alpha=0.3)
             if row == 0:
                 ax.legend(fontsize=8)
