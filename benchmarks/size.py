@@ -120,7 +120,8 @@ def picture(table: pd.DataFrame, path: Path) -> None:
                       label=f"slope {power}")  # fmt: skip
             ax.set(xlabel=label, ylabel=what, xlim=(low, high))
             if x == "size":
-                ax.set_xticks(sorted(own[x]), [f"{size:,}" for size in sorted(own[x])])
+                ax.set_xticks(sorted(own[x]), [f"{size:,}" for size in sorted(own[x])],
+                              fontsize=8)  # fmt: skip
                 ax.minorticks_off()
             ax.grid(alpha=0.3)
             if row == 0:

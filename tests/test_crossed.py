@@ -6,6 +6,7 @@ and random larger ones; forcing ``MANY`` up or down gives the same model by eith
 
 from __future__ import annotations
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -269,3 +270,12 @@ def test_effects_that_share_a_variance_are_those_of_the_exact_path(
         for method in (Satterthwaite, KenwardRoger):
             one, other = method(ours), method(theirs)
             np.testing.assert_allclose(one.df(np.eye(2)), other.df(np.eye(2)), rtol=1e-4)
+
+
+def test_a_model_survives_its_journey_to_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "MANY", 1)
+    model = mt.lmer("y ~ x + (1|a) + (1|b)", frame(ratings(1, 60, 25, 400)))
+    other = pickle.loads(pickle.dumps(model))
+    assert not other.fit.problem.moments.exact
+    assert str(other.summary()) == str(model.summary())
+    assert other.refit(model.fit.problem.y).llf == pytest.approx(model.llf, abs=1e-9)
