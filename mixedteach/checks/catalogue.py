@@ -82,6 +82,15 @@ MISTAKES: dict[str, str] = {
     "icc_for_ratio": "this is the share of the variance that lies between objects; the ratio of "
     "the two standard deviations is asked",
     "correlation_for_covariance": "this is the correlation; the covariance is asked",
+    "covariance_for_correlation": "this is the covariance; the correlation is asked",
+    "raw_correlation": "this is the correlation of the readings themselves; what the fixed effects "
+    "explain is in it, too",
+    "raw_sd": "this is the spread of the readings themselves; that of the residuals is asked",
+    "estimates_for_effects": "how two estimates go together (in new studies) and how the random "
+    "effects do (from child to child) are taken one for the other",
+    "predictions_for_effects": "this is computed from the predicted random effects, which are "
+    "shrunk; the model's own estimate is asked",
+    "wrong_centre": "the covariate is counted from another value than the one asked for",
     "covariance_forgotten": "the covariance of the two estimates was left out: the variance of a "
     "sum holds it twice",
     "se_added": "standard errors do not add up: variances do, with twice the covariance",
@@ -132,6 +141,17 @@ MISTAKES: dict[str, str] = {
     "loglik_for_lr": "twice the difference of log-likelihoods is asked, not the difference",
     "f_for_lr": "this is the F test of the term; the likelihood ratio is asked",
     "reml_refused": "where the fixed effects are the same, REML likelihoods may be compared, too",
+    # -- residual structures --
+    "boundary_ignored": "a variance cannot be negative: without it the statistic is often zero, or "
+    "smaller than this chi-squared takes it for",
+    "other_structure": "this comes from another covariance structure than the one asked for",
+    "other_interval": "this interval is made by another method than the one asked for",
+    "wrong_lag": "AR(1) counts visits: two years from one to the next are one step, not two",
+    "bic_for_aic": "this is BIC; AIC is asked",
+    "loglik_for_aic": "this is the log-likelihood; AIC is -2 log-likelihood plus two for each "
+    "parameter",
+    "deviance_for_aic": "this is -2 log-likelihood; AIC adds two for each parameter",
+    "other_count": "the parameters are counted in another way",
     # -- predictions --
     "not_shrunk": "this is the object's own mean (or line): no shrinkage",
     "deviation_for_level": "this is the deviation from the common mean; the level itself is asked",

@@ -36,7 +36,9 @@ from mixedteach.checks.kinds import Kind, Parts
 from mixedteach.errors import DataError, did_you_mean
 
 #: The exercises in their order; each is a file in ``mixedteach/checks/exercises``.
-EXERCISES = ("sleep", "machines", "penicillin", "tablets", "orthodont", "oats", "planks")
+EXERCISES = (
+    "sleep", "machines", "penicillin", "tablets", "orthodont", "oats", "planks", "growth",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
