@@ -145,7 +145,6 @@ MISTAKES: dict[str, str] = {
     "boundary_ignored": "a variance cannot be negative: without it the statistic is often zero, or "
     "smaller than this chi-squared takes it for",
     "other_structure": "this comes from another covariance structure than the one asked for",
-    "other_interval": "this interval is made by another method than the one asked for",
     "wrong_lag": "AR(1) counts visits: two years from one to the next are one step, not two",
     "bic_for_aic": "this is BIC; AIC is asked",
     "loglik_for_aic": "this is the log-likelihood; AIC is -2 log-likelihood plus two for each "

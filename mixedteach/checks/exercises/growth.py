@@ -198,17 +198,9 @@ def one_child(fits: Fits) -> Iterator[Way]:
         "sd_for_variance", found | {"correlation": np.sqrt(found["correlation"])},
         says="A correlation of two readings is the share itself, not its root.",
     )  # fmt: skip
-    yield mistake(
-        "interaction_missing", parts(lmer(f"{PARALLEL} + {INTERCEPTS}", fits.data))
-    )  # fmt: skip
     for fixed, lost in (("age", "Sex is missing."), ("Sex", "Age is missing.")):
         fit = lmer(f"distance ~ {fixed} + {INTERCEPTS}", fits.data)
         yield mistake("term_missing", parts(fit), says=lost)
-    yield mistake(
-        "raw_correlation",
-        {"sd": fits.data["distance"].std(), "correlation": _raw(fits.data).iloc[0, 1]},
-        says="(Of 8 and 10 years.)",
-    )
 
 
 # -- intercepts and slopes -------------------------------------------------------------------------
@@ -240,7 +232,7 @@ def _four(line: MixedModel, centred: MixedModel, part: str = "corr") -> Parts:
 @growth.question(
     "In distance ~ age*Sex + (age|Subject) by REML, with age and with age - 11: the correlation of "
     "the estimates of intercept and slope (boys), and that of the children's own ones",
-    ByLevel((_ROWS, _COLUMNS), {"corr": 0.0051}),
+    ByLevel((_ROWS, _COLUMNS), {"corr": 0.0011}),
     hints=[
         "Two different things: how two estimates would go together in new studies, and how "
         "intercept and slope go together from child to child.",
@@ -379,21 +371,22 @@ def line_test(fits: Fits) -> Iterator[Way]:
     )  # fmt: skip
 
 
-def _phi(m: GeneralModel, method: str = "residual", level: float = 0.95) -> Parts:
-    row = m.conf_int(method, level).loc["phi"]
+def _phi(m: GeneralModel, level: float = 0.95) -> Parts:
+    row = m.conf_int("residual", level).loc["phi"]
     return {"phi": row["estimate"], "lower": row["lower"], "upper": row["upper"]}
 
 
 @growth.question(
     "The correlation phi of neighbouring visits in distance ~ age*Sex + (1|Subject) with AR(1) "
     "residuals, by REML, and its 95% Wald interval",
-    Numbers({"phi": 0.0011, "lower": 0.0031, "upper": 0.0031}),
+    # nlme's limits are a little wider, for it differentiates coarsely: they are right, too
+    Numbers({"phi": 0.0011, "lower": 0.0131, "upper": 0.0131}),
     hints=[
         "The random intercept stays. phi says what neighbouring residuals share beyond it.",
         "correlation=mt.AR1(time, by=group) is an argument of mt.lmer; it counts visits, and "
         "phi may be negative.",
         "Lesson 8, on AR(1) against a random intercept: m.residual_parameters shows phi with its "
-        "Wald interval, m.conf_int('residual') too. In R, intervals() of nlme.",
+        "Wald interval (m.conf_int('profile') has another). In R, intervals() of nlme.",
     ],
 )
 def autocorrelation(fits: Fits) -> Iterator[Way]:
@@ -417,11 +410,6 @@ def autocorrelation(fits: Fits) -> Iterator[Way]:
         "other_structure", found | {"phi": by_years},
         says="CAR(1) counts years, and knows no negative phi.",
     )  # fmt: skip
-    profile = _phi(m, "profile")
-    yield mistake(
-        "other_interval", profile, says="The profile interval is a good one; Wald's is asked."
-    )
-    yield mistake("interval_90", _phi(m, level=0.9))
     yield mistake("plus_minus_se", _phi(m, level=0.6827))
     parallel = lmer(
         f"{PARALLEL} + {INTERCEPTS}", fits.data, correlation=AR1("age", by="Subject")
@@ -447,7 +435,8 @@ def _ratio(m: GeneralModel) -> float:
         "variance=mt.UnequalVariances('Sex') is an argument of mt.lmer. How many parameters does "
         "it add to the one sigma?",
         "Lesson 8, on unequal variances: m.residual_sd has the two standard deviations, "
-        "mt.compare(equal, unequal) the test. In R, varIdent(form = ~1|Sex) of nlme.",
+        "mt.compare(equal, unequal) the test. In R, varIdent(form = ~1|Sex); look which sex "
+        "it takes as 1.",
     ],
 )
 def sd_ratio(fits: Fits) -> Iterator[Way]:
