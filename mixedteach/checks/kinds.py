@@ -37,6 +37,7 @@ _ALSO = {
     "f": ("fvalue", "fstatistic", "statistic"),
     "sd": ("std", "stddev", "std.dev.", "sigma", "standarddeviation"),
     "variance": ("var", "vcov", "varcomp"),
+    "phi": ("estimate", "est"),
 }  # fmt: skip
 
 

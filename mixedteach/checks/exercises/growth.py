@@ -176,8 +176,10 @@ def one_child(fits: Fits) -> Iterator[Way]:
     )
     yield mistake("ml_for_reml", parts(fits.intercept.by_ml()))
     yield mistake("variance_for_sd", found | {"sd": between + within})
-    yield mistake("within_only", found | {"sd": np.sqrt(within)}, says="(Its root.)")
-    yield mistake("between_only", found | {"sd": np.sqrt(between)}, says="(Its root.)")
+    yield mistake("within_only", found | {"sd": np.sqrt(within)}, says="(As a standard deviation.)")
+    yield mistake(
+        "between_only", found | {"sd": np.sqrt(between)}, says="(As a standard deviation.)"
+    )
     sds = np.sqrt([between, within])
     yield mistake(
         "sd_for_variance", found | {"sd": sds.sum()},
@@ -260,6 +262,12 @@ def centring(fits: Fits) -> Iterator[Way]:
     yield mistake(
         "estimates_for_effects",
         found | {f"children, {c}": found[f"estimates, {c}"] for c in _COLUMNS},
+        says="Both rows are of estimates.",
+    )
+    yield mistake(
+        "estimates_for_effects",
+        found | {f"estimates, {c}": found[f"children, {c}"] for c in _COLUMNS},
+        says="Both rows are of children.",
     )
     yield mistake(
         "adjacent_cell",
@@ -529,8 +537,7 @@ def correlations(fits: Fits) -> Iterator[Way]:
     first = {name: matrix[0, 1:] for name, matrix in of.items()}
     yield right(
         line_parts(first.values()),
-        says="Three of them say something definite; which of it do the readings (the unstructured "
-        "line) confirm?",
+        says="A random intercept knows no distance; AR(1) alone forgets quickly.",
     )
     yield mistake(
         "covariance_for_correlation",
