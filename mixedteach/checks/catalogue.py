@@ -151,6 +151,28 @@ MISTAKES: dict[str, str] = {
     "parameter",
     "deviance_for_aic": "this is -2 log-likelihood; AIC adds two for each parameter",
     "other_count": "the parameters are counted in another way",
+    # -- planning --
+    "sd_of_one": "this is made with the standard deviation of one value (or mean); that of a "
+    "difference of two is larger: variances add up",
+    "sd_of_difference": "this is made with the standard deviation of differences within an object; "
+    "separate groups have no such differences",
+    "se_for_sd": "this standard deviation was divided by the root of the pilot's number of "
+    "objects: that is a standard error",
+    "between_forgotten": "the differences between objects were left out: where groups are "
+    "separate, they do not cancel",
+    "paired_for_unpaired": "this is the plan in which every object gets both; the groups are "
+    "separate here",
+    "total_for_group": "the number in all and that in each group are taken one for the other",
+    "rounded_down": "this many do not quite reach the power: round up",
+    "beta_for_power": "this is the chance to miss the difference; power is one minus it",
+    "wrong_effect": "this is planned for another difference than the one that matters",
+    "observed_effect": "this takes the difference that the pilot happened to find; a plan is for "
+    "the difference that would matter",
+    "wrong_alpha": "this test has another alpha than the one asked for",
+    "wrong_cost": "the cost is added up in another way",
+    "dearer_design": "this design reaches the power, but another one does so for less money",
+    "q_for_t": "this is Tukey's q, which belongs to the root of two times |t|",
+    "interval_for_se": "this is half of a 95% interval; the standard error is asked",
     # -- predictions --
     "not_shrunk": "this is the object's own mean (or line): no shrinkage",
     "deviation_for_level": "this is the deviation from the common mean; the level itself is asked",

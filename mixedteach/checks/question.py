@@ -38,6 +38,7 @@ from mixedteach.errors import DataError, did_you_mean
 #: The exercises in their order; each is a file in ``mixedteach/checks/exercises``.
 EXERCISES = (
     "sleep", "machines", "penicillin", "tablets", "orthodont", "oats", "planks", "growth",
+    "planning",
 )  # fmt: skip
 
 
