@@ -747,8 +747,8 @@ class Picture(Kind):
 def picture_parts(axes: Sequence[Sequence[Plain]]) -> Parts:
     """Return the heights of the lines of a picture, in an order that does not depend on labels.
 
-    Helper lines are left out: upright ones (error bars) and, among many, the mean of the others
-    (of all their points: single ones, too, that belong to incomplete objects).
+    Helper lines are left out: upright ones (error bars), those of ``axhline`` and, among many, the
+    mean of the others (of all their points: single ones, too, that belong to incomplete objects).
     """
     every: list[list[tuple[Any, float]]] = []
     for lines in axes:
@@ -764,6 +764,8 @@ def picture_parts(axes: Sequence[Sequence[Plain]]) -> Parts:
                 pairs.sort()
             every.append(pairs)
     drawn = [line for line in every if len(line) > 1]
+    if any(len(line) > 2 for line in drawn):
+        drawn = [line for line in drawn if not _is_level(line)]
     if len(drawn) > 3:
         drawn = [line for line in drawn if not _is_mean(line, every)]
     return line_parts([y for _, y in line] for line in drawn)
@@ -786,6 +788,11 @@ def mean_lines(data: pd.DataFrame, response: str, x: str, trace: str) -> Parts:
     """Return the parts of a picture of means: along `x`, a line for each level of `trace`."""
     means = data.groupby([trace, x], observed=True)[response].mean().unstack()
     return line_parts(means.to_numpy())
+
+
+def _is_level(line: Sequence[tuple[Any, float]]) -> bool:
+    """Whether a line is one of ``axhline``: two points, from 0 to 1 of the axis, at one height."""
+    return [x for x, _ in line] == [0, 1] and line[0][1] == line[1][1]
 
 
 def _is_mean(
