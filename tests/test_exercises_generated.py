@@ -188,8 +188,8 @@ def test_words_that_mean_no_exercise():
         generate.chosen(["07_beech_plank5"])
     with pytest.raises(MixedTeachError, match="write more of its name"):
         generate.chosen(["_"])
-    with pytest.raises(MixedTeachError, match="There is no exercise '9'"):
-        generate.chosen(["9"])
+    with pytest.raises(MixedTeachError, match="There is no exercise '99'"):
+        generate.chosen(["99"])
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,10 @@ def sds(fits: Fits) -> Iterator[Way]:
         return {"difference": of.difference(runs), "single": of.single(runs)}
 
     found = parts(s)
-    yield right(found, says="Workers cancel in a difference; what they do with one machine not.")
+    yield right(
+        found,
+        says="Workers cancel in a difference; what each does with one machine in particular does not.",
+    )
     yield mistake("ml_for_reml", parts(fits.spread_ml))
     yield mistake("one_reading", parts(s, 1))
     yield mistake("wrong_n", parts(s, RUNS**2), says="The variance of a mean of n is a nth of it.")
@@ -355,7 +358,7 @@ def curves(fits: Fits) -> Iterator[Way]:
     found = lines()
     yield right(
         line_parts(found),
-        says="Twelve times the runs gain next to nothing; other workers would.",
+        says="Twelve times the runs gain next to nothing; more workers do.",
     )
     yield mistake(
         "total_for_group", line_parts(lines(half=1)),
@@ -422,7 +425,9 @@ def cheapest(fits: Fits) -> Iterator[Way]:
 
     found = _cheapest(power)
     n, runs = round(found["workers"]), round(found["runs"])
-    yield right(found, says="Runs only buy what is left of the variance between runs.")
+    yield right(
+        found, says="More runs make the runs' share of the variance smaller, and nothing else."
+    )
 
     def design(n: int, runs: int) -> Parts:
         return {"workers": n, "runs": runs, "cost": _cost(n, runs), "power": power(n, runs)}
