@@ -104,13 +104,21 @@ def test_power_curve_is_a_way_to_the_number_of_workers(fits: Fits) -> None:
     assert verdict.mistake == "rounded_down"
 
 
-def test_solved_for_n_and_not_rounded_is_told() -> None:
-    """The power of 15.98 workers is 0.8; that they are a whole number is asked."""
+def test_solved_for_n_and_not_rounded_is_told(fits: Fits) -> None:
+    exact = TTestIndPower().solve_power(4 / fits.spread.single(), power=0.8, alpha=0.05)
+    answer = {"per_machine": exact, "total": 2 * exact, "power": 0.8}
+    assert mt.check("planning.groups_needed", answer).mistake == "not_whole"
+    # nearly whole already: the power of 16 is asked, not the one aimed at
     assert R["solved"] == pytest.approx(15.976, abs=0.001)
-    verdict = mt.check(
-        "planning.groups_needed", {"per_machine": 37.36, "total": 74.7, "power": 0.8}
-    )
-    assert verdict.ok is False
+    verdict = mt.check("planning.pairs_needed", {"workers": R["solved"], "power": 0.8})
+    assert (verdict.ok, verdict.mistake) == (False, "rounded")
+
+
+def test_a_power_near_the_goal_is_no_mistakes_mark() -> None:
+    """Every plan has a power near 0.8; only with its number of workers does it say which plan."""
+    verdict = mt.check("planning.pairs_needed", {"workers": 16, "power": 0.8042})
+    assert (verdict.ok, verdict.mistake) == (False, None)
+    assert "power not" in verdict.message or "power is not" in verdict.message
 
 
 def test_tukeys_power_by_formula_is_that_of_a_simulation(fits: Fits) -> None:

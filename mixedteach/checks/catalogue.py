@@ -164,6 +164,7 @@ MISTAKES: dict[str, str] = {
     "separate here",
     "total_for_group": "the number in all and that in each group are taken one for the other",
     "rounded_down": "this many do not quite reach the power: round up",
+    "not_whole": "nobody can measure a part of a worker: round up, and give the power of that many",
     "beta_for_power": "this is the chance to miss the difference; power is one minus it",
     "wrong_effect": "this is planned for another difference than the one that matters",
     "observed_effect": "this takes the difference that the pilot happened to find; a plan is for "

@@ -139,6 +139,8 @@ class Kind:
 class Numbers(Kind):
     """One number or a few named ones; ``parts`` has a tolerance for each.
 
+    ``whole``: a part alone says nothing (every plan has a power near the one aimed at).
+
     >>> kind = Numbers({"p": 0.0005, "df": 0.05})
     >>> kind.read({"kind": "dict", "keys": ["df", "P-value"], "items": [
     ...     {"kind": "number", "value": 38.0}, {"kind": "number", "value": 0.304}]})
@@ -146,6 +148,7 @@ class Numbers(Kind):
     """
 
     parts: Mapping[str, float]
+    whole: bool = False
 
     def names(self) -> list[str]:
         return list(self.parts)

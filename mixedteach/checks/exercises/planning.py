@@ -142,6 +142,14 @@ def smallest(power: Callable[[int], float], start: int = 2) -> int:
     return n
 
 
+def _solved(power: Callable[[float], float], n: int) -> float | None:
+    """Return the fraction of a worker at which the goal is met, unless it is nearly n."""
+    from scipy.optimize import brentq
+
+    exact = float(brentq(lambda m: power(m) - GOAL, n - 1, n))
+    return exact if n - exact > 0.6 else None
+
+
 def _needed(power: Callable[[int], float], name: str = "workers") -> Parts:
     n = smallest(power)
     return {name: n, "power": power(n)}
@@ -171,7 +179,7 @@ def sds(fits: Fits) -> Iterator[Way]:
     found = parts(s)
     yield right(
         found,
-        says="Workers cancel in a difference; what each does with one machine in particular does not.",
+        says="Workers cancel in a difference; what one does with a certain machine does not.",
     )
     yield mistake("ml_for_reml", parts(fits.spread_ml))
     yield mistake("one_reading", parts(s, 1))
@@ -221,7 +229,7 @@ def sds(fits: Fits) -> Iterator[Way]:
 @planning.question(
     "Each worker tries both machines, three runs each: how many workers find a difference of 4 "
     "points with a power of at least 0.8 (paired t test, two-sided, alpha .05), and the power then",
-    Numbers({"workers": 0.05, "power": 0.00051}),
+    Numbers({"workers": 0.05, "power": 0.00051}, whole=True),
     hints=[
         "What is the sd of the differences, what the difference to be found, what the df?",
         "power = P(|t'| > critical t), t' with n - 1 df and non-centrality 4 sqrt(n) / sd. Try one "
@@ -239,7 +247,12 @@ def pairs_needed(fits: Fits) -> Iterator[Way]:
     yield right(found)
     yield mistake("rounded_down", {"workers": n - 1, "power": paired(n - 1, sd)})
     yield mistake("beta_for_power", found | {"power": 1 - found["power"]})
-    yield mistake("z_for_t", _needed(lambda n: z_power(GAIN * math.sqrt(n) / sd)))
+    if exact := _solved(lambda n: paired(n, sd), n):
+        yield mistake("not_whole", {"workers": exact, "power": GOAL})
+    by_z = _needed(lambda n: z_power(GAIN * math.sqrt(n) / sd))
+    yield mistake("z_for_t", by_z)
+    if by_z["workers"] < n:  # else it is the power that is right
+        yield mistake("z_for_t", by_z | {"power": paired(by_z["workers"], sd)})
     yield mistake("one_sided", _needed(lambda n: paired(n, sd, sides=1)))
     yield mistake(
         "wrong_effect", _needed(lambda n: paired(n, sd, GAIN / 2)),
@@ -274,7 +287,7 @@ def pairs_needed(fits: Fits) -> Iterator[Way]:
 @planning.question(
     "The same, if every worker tries one machine only: workers for each machine, in all, and the "
     "power then (two-sample t test)",
-    Numbers({"per_machine": 0.05, "total": 0.05, "power": 0.00051}),
+    Numbers({"per_machine": 0.05, "total": 0.05, "power": 0.00051}, whole=True),
     hints=[
         "Now the workers' own levels do not cancel. Which of your two sd is it?",
         "t' has 2 n - 2 df, n workers for each machine, and the non-centrality 4 sqrt(n / 2) / sd.",
@@ -303,7 +316,12 @@ def groups_needed(fits: Fits) -> Iterator[Way]:
     yield mistake("total_for_group", found | {"per_machine": 2 * n, "total": n},
                   says="The two numbers are exchanged.")  # fmt: skip
     yield mistake("beta_for_power", found | {"power": 1 - found["power"]})
-    yield mistake("z_for_t", parts(lambda n: z_power(GAIN * math.sqrt(n / 2) / sd)))
+    if exact := _solved(lambda n: two_groups(n, sd), n):
+        yield mistake("not_whole", {"per_machine": exact, "total": 2 * exact, "power": GOAL})
+    by_z = parts(lambda n: z_power(GAIN * math.sqrt(n / 2) / sd))
+    yield mistake("z_for_t", by_z)
+    if by_z["per_machine"] < n:
+        yield mistake("z_for_t", by_z | {"power": two_groups(by_z["per_machine"], sd)})
     yield mistake("one_sided", parts(lambda n: two_groups(n, sd, sides=1)))
     yield mistake("wrong_effect", parts(lambda n: two_groups(n, sd, GAIN / 2)),
                   says="The difference was halved.")  # fmt: skip
@@ -408,7 +426,7 @@ def _cheapest(power: Callable[[int, int], float]) -> Parts:
 @planning.question(
     "A worker costs 200 euros, a run 5; everybody tries both machines with 1 to 6 runs each: the "
     "cheapest design with a power of at least 0.8 for 4 points, its cost in euros, its power",
-    Numbers({"workers": 0.05, "runs": 0.05, "cost": 0.51, "power": 0.00051}),
+    Numbers({"workers": 0.05, "runs": 0.05, "cost": 0.51, "power": 0.00051}, whole=True),
     hints=[
         "For each number of runs there is a smallest number of workers. Six designs: what does "
         "each cost?",
