@@ -18,7 +18,8 @@ import pandas as pd
 from scipy import special
 
 from mixedteach.checks.kinds import ByLevel, Numbers, Parts, Picture, Sentences, line_parts
-from mixedteach.checks.question import Exercise, Way, mistake, right
+from mixedteach.checks.question import Exercise, FollowOn, Way, mistake, right
+from mixedteach.checks.words import count
 from mixedteach.datasets import load_machines
 from mixedteach.model import MixedModel, lmer
 from mixedteach.power.exact import Blocks, of_variance
@@ -142,6 +143,27 @@ def smallest(power: Callable[[int], float], start: int = 2) -> int:
     return n
 
 
+def _sd_of(earlier: Parts, name: str) -> float:
+    """Return a student's own standard deviation, if a plan can be made with it."""
+    sd = float(earlier[name]) if name in earlier else math.nan
+    if not 0.2 <= sd <= 60:
+        raise ValueError("no plan follows from this standard deviation")
+    return sd
+
+
+def _pairs_from(earlier: Parts, right: Parts, here: Parts) -> Parts:
+    """Return the workers that follow from the student's own sd of a difference."""
+    sd = _sd_of(earlier, "difference")
+    return _needed(lambda n: paired(n, sd))
+
+
+def _groups_from(earlier: Parts, right: Parts, here: Parts) -> Parts:
+    """Return the workers that follow from the student's own sd of a single mean."""
+    sd = _sd_of(earlier, "single")
+    n = smallest(lambda n: two_groups(n, sd))
+    return {"per_machine": n, "total": 2 * n, "power": two_groups(n, sd)}
+
+
 def _solved(power: Callable[[float], float], n: int) -> float | None:
     """Return the fraction of a worker at which the goal is met, unless it is nearly n."""
     from scipy.optimize import brentq
@@ -167,7 +189,8 @@ def _needed(power: Callable[[int], float], name: str = "workers") -> Parts:
         "does with this machine in particular, and the mean of three runs. Which of them cancel "
         "in a difference?",
         "Variances add up, in a difference, too; a mean of three runs has a third of a run's.",
-        "Lesson 9, where sd are taken from a fitted model; m.variance_components has them.",
+        "Lesson 9, 'What the plan assumes' and 'Why readings stop helping'; "
+        "m.variance_components has the variances.",
     ],
 )
 def sds(fits: Fits) -> Iterator[Way]:
@@ -234,10 +257,11 @@ def sds(fits: Fits) -> Iterator[Way]:
         "What is the sd of the differences, what the difference to be found, what the df?",
         "power = P(|t'| > critical t), t' with n - 1 df and non-centrality 4 sqrt(n) / sd. Try one "
         "n after the other.",
-        "Lesson 9, on the number of groups: mt.power_curve(plan, 'Machine', along={'Worker': "
+        "Lesson 9, 'Fit 2: by formula': mt.power_curve(plan, 'Machine', along={'Worker': "
         "[...]}) on a plan by mt.planned with (1|Worker) only, whose 'Residual' is the sd of the "
         "differences over sqrt(2). Or statsmodels' TTestPower.",
     ],
+    follows=FollowOn("sds", compute=_pairs_from),
 )
 def pairs_needed(fits: Fits) -> Iterator[Way]:
     s = fits.spread
@@ -291,9 +315,10 @@ def pairs_needed(fits: Fits) -> Iterator[Way]:
     hints=[
         "Now the workers' own levels do not cancel. Which of your two sd is it?",
         "t' has 2 n - 2 df, n workers for each machine, and the non-centrality 4 sqrt(n / 2) / sd.",
-        "Lesson 9, where what is compared within and between is planned. In statsmodels: "
+        "Lesson 9, 'The same in R and in statsmodels'. In statsmodels: "
         "TTestIndPower, whose nobs1 are those of one group.",
     ],
+    follows=FollowOn("sds", compute=_groups_from),
 )
 def groups_needed(fits: Fits) -> Iterator[Way]:
     s = fits.spread
@@ -361,8 +386,8 @@ WORKERS = (4, 8, 12, 16, 20, 24)
     hints=[
         "Workers are along the axis; three designs, three lines of six points.",
         "Only the sd changes with the number of runs. In separate groups n is half of the workers.",
-        "Lesson 9, on how many groups and how many readings: a table with the columns workers, "
-        "design and power, for mt.plot.interaction.",
+        "Lesson 9, 'Both ways in one picture' and 'Fit 3: planks or readings?': a table "
+        "with the columns workers, design and power, for mt.plot.interaction.",
     ],
 )
 def curves(fits: Fits) -> Iterator[Way]:
@@ -432,7 +457,7 @@ def _cheapest(power: Callable[[int, int], float]) -> Parts:
         "each cost?",
         "n workers cost n (200 + 2 runs x 5). More runs make the sd of a difference smaller, "
         "but only a part of it.",
-        "Lesson 9, on splitting the cost between groups and readings.",
+        "Lesson 9, 'What does it cost?' and 'A rule of thumb'.",
     ],
 )
 def cheapest(fits: Fits) -> Iterator[Way]:
@@ -490,8 +515,8 @@ SPLITS = {"3 x 12": (3, 12), "6 x 6": (6, 6), "12 x 3": (12, 3), "18 x 2": (18, 
     hints=[
         "No fixed effect but the mean: score ~ 1 + (1|Worker). What is what varies in a run?",
         "mt.power_of(plan, '(1|Worker)') has a formula for this and needs no simulation.",
-        "Lesson 9, on the power of random effects: mt.planned(..., mt.crossed(Worker=6, run=6), "
-        "fixed={'Intercept': 60}, sd={'Worker': 0.8, 'Residual': ...}).",
+        "Lesson 9, 'More than means: the power for a variance': mt.planned(..., "
+        "mt.crossed(Worker=6, run=6), fixed={'Intercept': 60}, sd={'Worker': 0.8, 'Residual': ...}).",
     ],
 )
 def split(fits: Fits) -> Iterator[Way]:
@@ -555,8 +580,8 @@ def split(fits: Fits) -> Iterator[Way]:
         "What are the df of a difference of machines with 16 workers? What is drawn 2000 times?",
         "Tukey's q belongs to sqrt(2) |t|. A share p of R replicates has the standard error "
         "sqrt(p (1 - p) / R), whatever was simulated.",
-        "Lesson 9, on contrasts and on the Monte-Carlo error: mt.power_of(plan, 'A - B', "
-        "means='Machine', replicates=2000); scipy.stats.studentized_range.ppf(0.95, 3, df).",
+        "Lesson 9, 'More than one F test: a single pair' and 'How many replicates?': "
+        "mt.power_of(plan, 'A - B', means='Machine', replicates=2000); scipy.stats.studentized_range.ppf(0.95, 3, df).",
     ],
 )
 def tukey(fits: Fits) -> Iterator[Way]:
@@ -606,6 +631,28 @@ def _tukey(df: float) -> float:
 
 # -- in words --------------------------------------------------------------------------------------
 
+
+def _summary(fits: Fits) -> str:
+    """Return a model answer for these data."""
+    s = fits.spread
+    plan = _cheapest(lambda n, runs: paired(n, s.difference(runs)))
+    n, runs = int(plan["workers"]), int(plan["runs"])
+    sd = s.difference(runs)
+    apart = 2 * smallest(lambda n: two_groups(n, s.single()))
+    return (
+        "A difference of 4 points between the machines is to be found by a paired t-test of the "
+        f"workers' results (two-sided, alpha 0.05) with a power of {plan['power']:.2f}: {n} "
+        f"workers, {count(runs)} run{'s' * (runs > 1)} each on both machines, "
+        f"{plan['cost']:.0f} euros. The standard deviation of a worker's difference, {sd:.1f} "
+        "points, is that of a pilot of six workers and poorly known; were it 25% larger, the power "
+        f"would be {paired(n, 1.25 * sd):.2f}, so a few workers more should be at hand. Separate "
+        f"groups (three runs each) would need {apart} workers. To the colleague: the power at the "
+        "difference found follows from p (p = 0.3 always means a low one) and says nothing that p "
+        "does not. What matters is the interval: whether a difference of 4 points is still "
+        "possible."
+    )
+
+
 planning.sentences(
     "conclusion",
     "The paragraph of the plan: effect, test, alpha, power, design, cost; where the spread comes "
@@ -625,6 +672,8 @@ planning.sentences(
         "Somebody should be able to compute your number of workers again from the paragraph.",
         "How sure are you of a variance between workers, from six of them? And what does a power "
         "computed from the estimate itself add to its p?",
-        "Lesson 9, where it says it in words, and what power is not.",
+        "Lesson 9, 'Say it in words', 'A second mistake: power from the result' and 'A third "
+        "mistake: believing the pilot'.",
     ],
+    model=_summary,
 )
