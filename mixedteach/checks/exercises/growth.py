@@ -160,8 +160,8 @@ def _raw(data: pd.DataFrame) -> pd.DataFrame:
         "What do two readings of one child share, and what has each for itself?",
         "A reading has both variances. The covariance of two readings is the variance between "
         "children; divide it by the variance of a reading.",
-        "Lesson 8, where a random intercept is said to imply equal correlations (compound "
-        "symmetry); m.variance_components has the variances, m.icc the share.",
+        "Lesson 8, 'What the data show, and what each structure says' (compound symmetry); "
+        "m.variance_components has the variances, m.icc the share.",
     ],
 )
 def one_child(fits: Fits) -> Iterator[Way]:
@@ -241,7 +241,7 @@ def _four(line: MixedModel, centred: MixedModel, part: str = "corr") -> Parts:
         "intercept and slope go together from child to child.",
         "Draw a line through a cloud of points far from zero, and turn it: what happens to its "
         "height at zero? And if zero lies in the middle of the points?",
-        "Lesson 8, on random coefficients and why estimates of intercept and slope are correlated: "
+        "Lesson 8, 'Why do intercept and slope go together?' and 'Move the zero': "
         "m.cov_params() has covariances of estimates, m.variance_components (column corr) those "
         "of the children.",
     ],
@@ -332,7 +332,7 @@ def _line_test(small: float, large: float, df: int = 2) -> Parts:
         "the larger one estimate in addition?",
         "A slope brings a variance and a covariance. If there is no slope, its variance is at the "
         "end of its range: half of the time the test has 1 df only, hence the mean of two p.",
-        "Lesson 8, on choosing a structure: mt.compare(small, large), or m.ranova() of the larger; "
+        "Lesson 8, 'Read the table': mt.compare(small, large), or m.ranova() of the larger; "
         "scipy.stats.chi2.sf(LRT, df) is the p of a chi-squared.",
     ],
 )  # fmt: skip
@@ -394,7 +394,7 @@ def _phi(m: GeneralModel, level: float = 0.95) -> Parts:
         "The random intercept stays. phi says what neighbouring residuals share beyond it.",
         "correlation=mt.AR1(time, by=group) is an argument of mt.lmer; it counts visits, and "
         "phi may be negative.",
-        "Lesson 8, on AR(1) against a random intercept: m.residual_parameters shows phi with its "
+        "Lesson 8, 'Fit 2: correlation in the residuals': m.residual_parameters shows phi with its "
         "Wald interval (m.conf_int('profile') has another). In R, intervals() of nlme.",
     ],
 )
@@ -443,7 +443,7 @@ def _ratio(m: GeneralModel) -> float:
         "One model has a residual variance for each sex, the other one for both.",
         "variance=mt.UnequalVariances('Sex') is an argument of mt.lmer. How many parameters does "
         "it add to the one sigma?",
-        "Lesson 8, on unequal variances: m.residual_sd has the two standard deviations, "
+        "Lesson 8, 'Fit 3: unequal variances': m.residual_sd has the two standard deviations, "
         "mt.compare(equal, unequal) the test. In R, varIdent(form = ~1|Sex); look which sex "
         "it takes as 1.",
     ],
@@ -529,8 +529,8 @@ SHOWN = ("intercept", "line", "AR1", "unstructured")
         "Age is along the axis: 10, 12, 14. Each structure is one line of three points.",
         "A structure is a matrix V of one child's readings; a correlation is an entry of it over "
         "both standard deviations. The first row is what is asked.",
-        "Lesson 8, on what each structure says of neighbours and distant readings: m.matrices().V "
-        "holds V, the first four rows and columns are one child's.",
+        "Lesson 8, 'The same in two pictures' and 'What the fan says of two readings': "
+        "m.matrices().V holds V, the first four rows and columns are one child's.",
     ],
 )
 def correlations(fits: Fits) -> Iterator[Way]:
@@ -591,7 +591,7 @@ STRUCTURES = ("intercept", "line", "AR1", "intercept and AR1", "unstructured", "
         "mt.gls.",
         "AIC is -2 log-likelihood plus two for each parameter: it may be compared by REML only "
         "while the fixed effects are the same.",
-        "Lesson 8, on choosing a structure honestly: correlation= and variance= are arguments of "
+        "Lesson 8, 'Read the table' and 'Choosing honestly': correlation= and variance= are arguments of "
         "mt.lmer and mt.gls; a fit has m.aic.",
     ],
 )
@@ -659,8 +659,8 @@ def aic(fits: Fits) -> Iterator[Way]:
         "Standard errors are by REML. The test compares models with different fixed effects: by "
         "which likelihood?",
         "Leave age:Sex out, keep the structure. Independent readings: mt.lm.",
-        "Lesson 8, on choosing a structure, and lesson 5, 'The classic mistake: comparing REML "
-        "likelihoods': mt.compare(small, large) fits again by ML where it must.",
+        "Lesson 8, 'Does it matter? That depends on the question', and "
+        "lesson 5, 'The classic mistake: comparing REML likelihoods': mt.compare(small, large) fits again by ML where it must.",
     ],
 )
 def slopes_differ(fits: Fits) -> Iterator[Way]:
@@ -779,7 +779,7 @@ growth.sentences(
     hints=[
         "Three sentences: the structure and why; what it says of boys and girls; the slopes.",
         "An interval for phi that contains 0 does not show that phi is 0.",
-        "Lesson 8, where it says it in words; m.coefficients() and m.residual_sd have the numbers.",
+        "Lesson 8, 'Say it in words'; m.coefficients() and m.residual_sd have the numbers.",
     ],
     model=_summary,
 )

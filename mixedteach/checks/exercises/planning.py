@@ -516,7 +516,8 @@ SPLITS = {"3 x 12": (3, 12), "6 x 6": (6, 6), "12 x 3": (12, 3), "18 x 2": (18, 
         "No fixed effect but the mean: score ~ 1 + (1|Worker). What is what varies in a run?",
         "mt.power_of(plan, '(1|Worker)') has a formula for this and needs no simulation.",
         "Lesson 9, 'More than means: the power for a variance': mt.planned(..., "
-        "mt.crossed(Worker=6, run=6), fixed={'Intercept': 60}, sd={'Worker': 0.8, 'Residual': ...}).",
+        "mt.crossed(Worker=6, run=6), fixed={'Intercept': 60}, "
+        "sd={'Worker': 0.8, 'Residual': ...}).",
     ],
 )
 def split(fits: Fits) -> Iterator[Way]:
@@ -581,7 +582,8 @@ def split(fits: Fits) -> Iterator[Way]:
         "Tukey's q belongs to sqrt(2) |t|. A share p of R replicates has the standard error "
         "sqrt(p (1 - p) / R), whatever was simulated.",
         "Lesson 9, 'More than one F test: a single pair' and 'How many replicates?': "
-        "mt.power_of(plan, 'A - B', means='Machine', replicates=2000); scipy.stats.studentized_range.ppf(0.95, 3, df).",
+        "mt.power_of(plan, 'A - B', means='Machine', replicates=2000); "
+        "scipy.stats.studentized_range.ppf(0.95, 3, df).",
     ],
 )
 def tukey(fits: Fits) -> Iterator[Way]:
