@@ -591,8 +591,8 @@ STRUCTURES = ("intercept", "line", "AR1", "intercept and AR1", "unstructured", "
         "mt.gls.",
         "AIC is -2 log-likelihood plus two for each parameter: it may be compared by REML only "
         "while the fixed effects are the same.",
-        "Lesson 8, 'Read the table' and 'Choosing honestly': correlation= and variance= are arguments of "
-        "mt.lmer and mt.gls; a fit has m.aic.",
+        "Lesson 8, 'Read the table' and 'Choosing honestly': correlation= and variance= are "
+        "arguments of mt.lmer and mt.gls; a fit has m.aic.",
     ],
 )
 def aic(fits: Fits) -> Iterator[Way]:
@@ -659,8 +659,9 @@ def aic(fits: Fits) -> Iterator[Way]:
         "Standard errors are by REML. The test compares models with different fixed effects: by "
         "which likelihood?",
         "Leave age:Sex out, keep the structure. Independent readings: mt.lm.",
-        "Lesson 8, 'Does it matter? That depends on the question', and "
-        "lesson 5, 'The classic mistake: comparing REML likelihoods': mt.compare(small, large) fits again by ML where it must.",
+        "Lesson 8, 'Does it matter? That depends on the question', and lesson 5, 'The classic "
+        "mistake: comparing REML likelihoods': mt.compare(small, large) fits again by ML where it "
+        "must.",
     ],
 )
 def slopes_differ(fits: Fits) -> Iterator[Way]:
