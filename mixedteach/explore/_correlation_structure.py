@@ -155,9 +155,13 @@ class _StructurePicture(Picture):
         ax.tick_params(length=0)
         ax.set_title("V of one person [ms²]")
         ax.set_xlabel("night")
-        corner = {"ha": "center", "va": "center", "fontsize": 10.5, "color": INK}
-        places = ((0, 0), (0, count - 1), (count - 1, count - 1))
-        self.corners = [(p, self.moving(ax.text(p[1], p[0], "", **corner))) for p in places]
+        corner = {"va": "center", "fontsize": 10.5, "color": INK}
+        self.corners = []
+        for row, column in ((0, 0), (0, count - 1), (count - 1, count - 1)):
+            # a variance may be wider than its tile: let it grow inwards, not over the names
+            at, side = (-0.4, "left") if column == 0 else (column + 0.4, "right")
+            text = self.moving(ax.text(at, row, "", ha=side, **corner))
+            self.corners.append(((row, column), text))
 
     def _lags(self, ax: Any, count: int) -> None:
         ax.set(xlim=(0.5, count - 0.5), ylim=(-0.03, 1.16))  # above 1 there is room for the names
