@@ -186,7 +186,7 @@ class Moments:
     def _fill(
         self, K: Array, codes: Sequence[Array], bases: Sequence[Array], component: Array
     ) -> None:
-        layout, local = _layouts(component, codes, self.inside, self.groups)
+        layout, local = layouts(component, codes, self.inside, self.groups)
         single = bool((layout == layout[0]).all())
         if single:
             shapes, which = layout[:1], np.zeros(len(layout), np.intp)
@@ -530,7 +530,7 @@ def plan(
     component = np.asarray(codes[order[0]])
     # terms in which the first is nested come next: they settle the components cheaply
     for t in sorted(order[1:], key=lambda t: not is_nested(component, codes[t])):
-        joined = _join(component, codes[t], groups[t])
+        joined = join(component, codes[t], groups[t])
         carried = w + sum(groups[s] * sizes[s] for s in border)
         with_border = carried + groups[t] * sizes[t]
         as_inside = _work(joined, [*inside, t], codes, sizes, groups, carried)
@@ -543,7 +543,7 @@ def plan(
     return inside, border, component
 
 
-def _join(component: Array, codes: Array, groups: int) -> Array:
+def join(component: Array, codes: Array, groups: int) -> Array:
     """Merge components that share a level of a further factor."""
     if is_nested(codes, component):
         return component
@@ -582,7 +582,7 @@ def _work(
     return float((q**3 + 2 * q**2 * w + q * w**2 * len(terms)).sum())
 
 
-def _layouts(
+def layouts(
     component: Array, codes: Sequence[Array], inside: Sequence[int], groups: Sequence[int]
 ) -> tuple[Array, dict[int, Array]]:
     """Return the number of levels of each term in each component, and each row's local level.

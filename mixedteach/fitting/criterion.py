@@ -62,25 +62,31 @@ def theta_of(lambdas: list[Array], sizes: list[int] | None = None) -> Array:
 
 def jacobian(theta: Array, sizes: list[int]) -> tuple[Array, Array]:
     """Return d delta / d theta (R x R) and d2 delta / d theta2 (R x R x R)."""
-    R = len(theta)
-    J, second, start = np.zeros((R, R)), np.zeros((R, R, R)), 0
-    for k, factor in zip(sizes, factors(theta, sizes), strict=True):
-        if isinstance(k, Tied):
-            J[start, start], second[start, start, start] = 2 * theta[start], 2.0
+    shape = tuple((int(k), isinstance(k, Tied)) for k in sizes)
+    second = _curvature(shape)
+    return second @ theta, second  # delta is a quadratic form in theta
+
+
+@lru_cache(maxsize=64)
+def _curvature(sizes: tuple[tuple[int, bool], ...]) -> Array:
+    """Return d2 delta / d theta2, which no theta changes."""
+    R = sum(1 if tied else k * (k + 1) // 2 for k, tied in sizes)
+    second, start = np.zeros((R, R, R)), 0
+    for k, tied in sizes:
+        if tied:
+            second[start, start, start] = 2.0
             start += 1
             continue
         pairs = [(a, b) for a in range(k) for b in range(a, k)]  # delta: row a, column b
         entries = [(i, c) for c in range(k) for i in range(c, k)]  # theta: column by column
-        for r, (a, b) in enumerate(pairs):
-            for s, (i, c) in enumerate(entries):
-                J[start + r, start + s] = (i == a) * factor[b, c] + (i == b) * factor[a, c]
-                for t, (j, d) in enumerate(entries):
+        for r, (a, b) in enumerate(pairs, start):
+            for s, (i, c) in enumerate(entries, start):
+                for t, (j, d) in enumerate(entries, start):
                     if c == d:
-                        second[start + r, start + s, start + t] = (i == a) * (j == b) + (i == b) * (
-                            j == a
-                        )
+                        second[r, s, t] = (i == a) * (j == b) + (i == b) * (j == a)
         start += len(pairs)
-    return J, second
+    second.flags.writeable = False
+    return second
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ class Criterion:
         self.reml = reml
         self.constant = constant
         self.p = moments.w - 1
+        self.n = moments.n
         self.df = moments.n - self.p if reml else moments.n
         self.scalar = all(k == 1 for k in moments.sizes)
 
@@ -167,21 +174,40 @@ class Criterion:
         pieces = self.moments.at(self.D(theta))
         value, r2, beta, Phi = self.profile(pieces)
         if np.isinf(value):
-            nothing = np.zeros(len(theta))
-            H = np.zeros((len(theta), len(theta)))
-            return State(theta, value, r2, beta, Phi, pieces, nothing, H, nothing)
+            return self.nowhere(theta, pieces)
         derivatives = delta_derivatives if self.moments.exact else average_derivatives
-        gradient, hessian = derivatives(pieces, beta, Phi, r2, self.df, self.reml)
-        score = gradient
+        score, hessian = derivatives(pieces, beta, Phi, r2, self.df, self.reml)
+        gradient, hessian = self.chain(theta, score, hessian)
+        return State(theta, value, r2, beta, Phi, pieces, gradient, hessian, score)
+
+    def nowhere(self, theta: Array, pieces: Pieces) -> State:
+        """Return the state of a theta at which the deviance is infinite."""
+        p, R = self.p, len(theta)
+        nothing, flat, beta, Phi = np.zeros(R), np.zeros((R, R)), np.zeros(p), np.zeros((p, p))
+        return State(theta, np.inf, 0.0, beta, Phi, pieces, nothing, flat, nothing)
+
+    def chain(self, theta: Array, gradient: Array, hessian: Array) -> tuple[Array, Array]:
+        """Turn derivatives in delta into derivatives in theta."""
         if self.scalar:
             slope = 2 * theta
-            hessian = slope[:, None] * hessian * slope + np.diag(2 * gradient)
-            gradient = slope * gradient
-        else:
-            J, second = jacobian(theta, self.moments.sizes)
-            hessian = J.T @ hessian @ J + np.einsum("r,rst->st", gradient, second)
-            gradient = J.T @ gradient
-        return State(theta, value, r2, beta, Phi, pieces, gradient, hessian, score)
+            turned = slope[:, None] * hessian * slope
+            turned.flat[:: len(theta) + 1] += 2 * gradient
+            return slope * gradient, turned
+        J, second = jacobian(theta, self.moments.sizes)
+        R = len(theta)
+        bend = (gradient @ second.reshape(R, -1)).reshape(R, R)
+        return gradient @ J, J.T @ hessian @ J + bend
+
+    def closed_form(self) -> Array | None:
+        """Return the delta of the optimum, if it needs no search and no delta is negative."""
+        return None
+
+    def scores(self, theta: Array) -> tuple[float, Array, Array, Array]:
+        """Return r^2, tr(E_r S_M), tr(E_r S_M E_s S_M) and u'E_r u, with REML's S_M."""
+        pieces = self.moments.roughly_at(self.D(theta))
+        _, r2, beta, Phi = self.profile(pieces)
+        trace1, trace2, quad1, _ = traces(pieces, beta, Phi, reml=True)
+        return r2, trace1, trace2, quad1
 
 
 def delta_derivatives(

@@ -539,6 +539,9 @@ class GeneralProblem(Problem):
             self.blocks = self.blocks.with_response(K)
         return self.blocks
 
+    def _condense(self) -> None:
+        """No tables: the residuals are neither independent nor of one variance."""
+
     def with_residual(self, residual: Residual) -> GeneralProblem:
         """Return the same problem with another residual covariance."""
         other = object.__new__(GeneralProblem)

@@ -18,8 +18,10 @@ import numpy as np
 
 from mixedteach.errors import FitError
 from mixedteach.fitting.blocks import Moments, Tied, condense, term_sizes
+from mixedteach.fitting.condensed import CondensedCriterion, OrthogonalCriterion
 from mixedteach.fitting.criterion import Criterion, State, jacobian, theta_of, traces
 from mixedteach.fitting.optimise import Optimum, diagonal, minimise
+from mixedteach.fitting.strata import Layout, lay_out
 from mixedteach.progress import progress
 
 if TYPE_CHECKING:
@@ -44,24 +46,33 @@ class Problem:
         Number of groups of each term.
     tied : sequence of bool, optional
         Whether the effects of each term are independent and share one variance (nlme's pdIdent).
+    factored : pair of ndarray, optional
+        Q (n, p) and R (p, p) of X, if they are known.
+    triangles : list of ndarray, optional
+        R (k, k) of each basis, if they are known.
     """
 
     def __init__(
         self, X: Array, y: Array, codes: Sequence[Array], bases: Sequence[Array],
         groups: Sequence[int], tied: Sequence[bool] = (),
+        factored: tuple[Array, Array] | None = None, triangles: Sequence[Array] | None = None,
     ) -> None:  # fmt: skip
         self.X, self.y, self.codes, self.bases, self.groups = X, y, codes, bases, list(groups)
         self.sizes = term_sizes(bases, tied)
         self.n, self.p = X.shape
-        scale = np.sqrt(np.einsum("ij,ij->j", X, X)) if self.p else np.ones(0)
-        self.Q, R = np.linalg.qr(X / scale)
-        self.R = R * scale
+        self.Q, self.R = _scaled_qr(X) if factored is None else factored
+        triangles = [_scaled_qr(basis)[1] for basis in bases] if triangles is None else triangles
         self.turns = [
-            _scaled(basis) if isinstance(k, Tied) else _orthogonal(basis)
-            for basis, k in zip(bases, self.sizes, strict=True)
+            _scaled(basis) if isinstance(k, Tied) else _orthogonal(R, self.n)
+            for basis, k, R in zip(bases, self.sizes, triangles, strict=True)
         ]
-        self.turned = [basis @ turn for basis, turn in zip(bases, self.turns, strict=True)]
+        pairs = zip(bases, self.turns, strict=True)
+        self.turned = [b if t.size == 1 and t[0, 0] == 1 else b @ t for b, t in pairs]
+        self.layout: Layout | None = None
         self._set_response(y)
+        self.layout = self._condense()
+        if self.layout is not None:
+            self.tables = self.layout.tables(self.Q, self.residual)
 
     def _set_response(self, y: Array) -> None:
         self.y = y
@@ -70,8 +81,14 @@ class Problem:
         again = self.Q.T @ residual  # a second pass removes what rounding left
         self.residual = residual - self.Q @ again
         self.ols = first + again
-        K = np.column_stack([self.Q, self.residual])
-        self.moments = self._moments(K)
+        self.__dict__.pop("moments", None)
+        if self.layout is not None:
+            self.tables = self.layout.tables(self.Q, self.residual)
+
+    @cached_property
+    def moments(self) -> Moments | CrossedMoments:
+        """The data condensed by blocks."""
+        return self._moments(np.column_stack([self.Q, self.residual]))
 
     def _moments(self, K: Array) -> Moments | CrossedMoments:
         return condense(K, self.codes, self.turned, self.groups, self.tied)
@@ -81,16 +98,23 @@ class Problem:
         """Whether the effects of each term share one variance."""
         return [isinstance(k, Tied) for k in self.sizes]
 
+    def _condense(self) -> Layout | None:
+        """Return how the data can be condensed further, to tables, if the design is balanced."""
+        return lay_out(self.Q, self.codes, self.turned, self.groups, self.sizes)
+
     def criterion(self, reml: bool) -> Criterion:
         """Return the deviance as a function of theta (in the orthogonal bases)."""
         constant = 2 * float(np.log(np.abs(np.diag(self.R))).sum()) if reml else 0.0
-        return Criterion(self.moments, reml, constant)
+        if self.layout is None:
+            return Criterion(self.moments, reml, constant)
+        kind = CondensedCriterion if self.layout.restricted is None else OrthogonalCriterion
+        return kind(self.tables, reml, constant)
 
     def fit(self, reml: bool = True, start: Array | None = None) -> Fit:
         """Estimate the variances by REML or ML."""
         self.check_response()
         criterion = self.criterion(reml)
-        if self.moments.exact:
+        if criterion.moments.exact:
             return Fit(self, criterion, minimise(criterion, start), reml)
         with progress(None, "fit: steps of the search") as bar:
             return Fit(self, criterion, minimise(_Watched(criterion, bar), start), reml)
@@ -131,17 +155,19 @@ class _Watched:
         return self.criterion.value(theta)
 
 
-def _orthogonal(basis: Array) -> Array:
-    """Return T (k x k) such that the columns of basis T are orthogonal with mean square one."""
-    n, k = basis.shape
-    if k == 1:
-        length = float(np.sqrt(basis[:, 0] @ basis[:, 0] / n))
+def _scaled_qr(X: Array) -> tuple[Array, Array]:
+    scale = np.sqrt(np.einsum("ij,ij->j", X, X))
+    Q, R = np.linalg.qr(X / np.where(scale > 0, scale, 1.0))
+    return Q, R * scale
+
+
+def _orthogonal(R: Array, n: int) -> Array:
+    """Return T (k x k) such that the columns of a basis Q R times T have mean square one."""
+    if R.size == 1:
+        length = abs(float(R[0, 0])) / np.sqrt(n)
         return np.array([[1 / length if length > 0 else 1.0]])
-    scale = np.sqrt(np.einsum("ij,ij->j", basis, basis))
-    scale = np.where(scale > 0, scale, 1.0)
-    R = np.linalg.qr(basis / scale, mode="r") * scale / np.sqrt(n)
-    R *= np.sign(np.where(np.diag(R) == 0, 1.0, np.diag(R)))[:, None]
-    return np.linalg.inv(R)
+    signs = np.where(R.diagonal() < 0, -1.0, 1.0)[:, None]
+    return np.linalg.inv(R * signs / np.sqrt(n))
 
 
 def _scaled(basis: Array) -> Array:

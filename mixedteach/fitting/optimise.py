@@ -1,5 +1,7 @@
 r"""The search for the optimum: exact Newton steps from a good start, and a plain verdict.
 
+0. *Balanced data* may need no search at all: see the closed form of
+   :mod:`mixedteach.fitting.strata`.
 1. *Start*: one scoring step from D = I (Rao's MIVQUE). In balanced data with an interior optimum
    it lands on the REML estimate at once.
 2. *Newton* with the exact Hessian, its eigenvalues made positive, halved until the deviance falls.
@@ -21,11 +23,12 @@ import numpy as np
 
 from mixedteach.errors import FitError
 from mixedteach.fitting.blocks import Tied
-from mixedteach.fitting.criterion import Criterion, State, factors, theta_of, traces
+from mixedteach.fitting.criterion import Criterion, State, factors, theta_of
 
 Array = np.ndarray
 
 _LARGE = 1e7  # a relative standard deviation beyond this means a residual variance of zero
+_SMALL = 0.05  # a relative standard deviation below this is perhaps zero
 _SUSPECT = 100  # and so does one beyond this at which the search cannot come to rest
 NO_RESIDUAL = (
     "The residual variance tends to zero: the fixed and random effects reproduce the response "
@@ -82,6 +85,10 @@ def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
     sizes = criterion.moments.sizes
     on_diagonal = diagonal(sizes)
     path: list[tuple[Array, float]] = []
+    if start is None:
+        best = _by_closed_form(criterion, on_diagonal)
+        if best is not None:
+            return Optimum(best, [(best.theta, best.value)], on_diagonal & False, True)
     first = mivque(criterion) if start is None else np.asarray(start, float)
     best = descend(criterion, first, np.ones(len(first), bool), path)
     best = _settle(criterion, best, on_diagonal, path)
@@ -98,17 +105,20 @@ def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
         best = criterion.at(theta)
     zero = on_diagonal & (best.theta == 0)
     scale = 1e-6 * max(1.0, criterion.df)
-    moving = ~zero
-    flat = bool(np.abs(best.gradient[moving]).max(initial=0.0) < scale)
-    curvature = _eigenvalues(best.hessian[np.ix_(moving, moving)])
+    slope, hessian = _within(best, ~zero)
+    flat = bool(np.abs(slope).max(initial=0.0) < scale)
+    curvature = np.linalg.eigvalsh(hessian) if len(hessian) else slope
     curved = curvature.min(initial=0.0) > -scale * max(1.0, curvature.max(initial=0.0))
     if not np.isfinite(best.value) or (not flat and np.abs(theta).max() > _SUSPECT):
         raise FitError(NO_RESIDUAL)
     return Optimum(best, path, zero, flat and bool(curved))
 
 
-def _eigenvalues(H: Array) -> Array:
-    return np.linalg.eigvalsh(H) if len(H) else np.empty(0)
+def _within(state: State, free: Array) -> tuple[Array, Array]:
+    """Return gradient and Hessian in the free entries of theta."""
+    if free.all():
+        return state.gradient, state.hessian
+    return state.gradient[free], state.hessian[np.ix_(free, free)]
 
 
 def _lambda_start(sizes: list[int], value: float) -> Array:
@@ -139,34 +149,63 @@ def _near_zero(theta: Array, on_diagonal: Array) -> Array:
 
 def mivque(criterion: Criterion) -> Array:
     """Return theta after one scoring step for (sigma^2, variances) from D = I."""
-    moments = criterion.moments
-    sizes = moments.sizes
+    sizes = criterion.moments.sizes
     ones = _lambda_start(sizes, 1.0)
-    pieces = moments.roughly_at(criterion.D(ones))
-    _, r2, beta, Phi = criterion.profile(pieces)
-    t1, t2, q1, _ = traces(pieces, beta, Phi, reml=True)
-    delta = np.array([float(r.a == r.b) for r in moments.parameters])
+    r2, t1, t2, q1 = criterion.scores(ones)
+    delta = np.array([float(r.a == r.b) for r in criterion.moments.parameters])
     # the residual's row follows from I = V - sum delta_r G_r
     t01 = t1 - t2 @ delta
-    t00 = (moments.n - criterion.p) - t1 @ delta - t01 @ delta
-    information = np.block([[np.array([[t00]]), t01[None, :]], [t01[:, None], t2]])
+    information = np.empty((len(t1) + 1, len(t1) + 1))
+    information[0, 0] = (criterion.n - criterion.p) - t1 @ delta - t01 @ delta
+    information[0, 1:] = information[1:, 0] = t01
+    information[1:, 1:] = t2
     score = np.append(r2 - q1 @ delta, q1)
     gamma = np.linalg.lstsq(information, score, rcond=None)[0]
     sigma2 = gamma[0] if gamma[0] > 0 else 0.1 * r2 / criterion.df
-    lambdas, start = [], 1
-    for k in sizes:
-        D = np.zeros((k, k))
-        if isinstance(k, Tied):
-            D, start = gamma[start] / sigma2 * np.eye(k), start + 1
-        else:
-            for a in range(k):
-                for b in range(a, k):
-                    D[a, b] = D[b, a] = gamma[start] / sigma2
-                    start += 1
+    if criterion.scalar:
+        return np.sqrt(np.clip(gamma[1:] / sigma2, 0.01, 1e6))
+    lambdas = []
+    for D in _covariances(gamma[1:] / sigma2, sizes):
         values, vectors = np.linalg.eigh(D)
         values = np.clip(values, 0.01, 1e6)
         lambdas.append(np.linalg.cholesky((vectors * values) @ vectors.T))
     return theta_of(lambdas, sizes)
+
+
+def _covariances(delta: Array, sizes: list[int]) -> list[Array]:
+    """Return D of each term from its parameters."""
+    out, start = [], 0
+    for k in sizes:
+        if isinstance(k, Tied):
+            D, start = delta[start] * np.eye(k), start + 1
+        else:
+            D = np.zeros((k, k))
+            for a in range(k):
+                for b in range(a, k):
+                    D[a, b] = D[b, a] = delta[start]
+                    start += 1
+        out.append(D)
+    return out
+
+
+def _by_closed_form(criterion: Criterion, on_diagonal: Array) -> State | None:
+    """Return the optimum of a design in which it has a closed form, if it is no boundary."""
+    delta = criterion.closed_form()
+    if delta is None:
+        return None
+    try:
+        if criterion.scalar:
+            theta = np.sqrt(np.maximum(delta, 0.0))
+        else:
+            sizes = criterion.moments.sizes
+            lambdas = [np.linalg.cholesky(D) for D in _covariances(delta, sizes)]
+            theta = theta_of(lambdas, sizes)
+    except np.linalg.LinAlgError:  # a covariance that is none: the optimum is at the boundary
+        return None
+    if theta[on_diagonal].min() < _SMALL or theta.max() > _SUSPECT:
+        return None
+    state = criterion.at(theta)
+    return state if np.abs(state.gradient).max() < 1e-11 * max(1.0, criterion.df) else None
 
 
 def descend(
@@ -186,8 +225,9 @@ def descend(
     path.append((state.theta, state.value))
     for _ in range(200):
         step = np.zeros_like(theta)
-        values, vectors = np.linalg.eigh(state.hessian[np.ix_(free, free)])
-        slope = vectors.T @ state.gradient[free]
+        gradient, hessian = _within(state, free)
+        values, vectors = np.linalg.eigh(hessian)
+        slope = gradient @ vectors
         floor = 1e-10 * max(np.abs(values).max(initial=0.0), 1e-300)
         newton = -slope / np.maximum(np.abs(values), floor)
         step[free] = vectors @ newton
@@ -196,7 +236,7 @@ def descend(
         step *= min(1.0, 2.0 * reach / longest) if longest > 0 else 1.0
         promised = -float(state.gradient @ step)
         if promised < 1e-13 * max(1.0, criterion.df):
-            if np.abs(state.gradient[free]).max(initial=0.0) < 1e-11 * max(1.0, criterion.df):
+            if np.abs(gradient).max(initial=0.0) < 1e-11 * max(1.0, criterion.df):
                 return state
             # one more full step costs one evaluation and squares the error
             polished = _evaluate(criterion, state.theta + step)
@@ -234,7 +274,7 @@ def _settle(
 ) -> State:
     """Set vanishing standard deviations to zero exactly, and leave false zeros."""
     for _ in range(2 * len(state.theta)):
-        small = np.flatnonzero(on_diagonal & (np.abs(state.theta) < 0.05) & (state.theta != 0))
+        small = np.flatnonzero(on_diagonal & (np.abs(state.theta) < _SMALL) & (state.theta != 0))
         # all of them at once if that is no worse, else the smallest first
         choices = [small] if len(small) else []
         choices += [[j] for j in small[np.argsort(np.abs(state.theta[small]))]] * (len(small) > 1)
@@ -276,6 +316,8 @@ def _leave_false_zero(
 
 def _positive(theta: Array, sizes: list[int]) -> Array:
     """Turn columns of each Lambda so that its diagonal is not negative."""
+    if theta.min(initial=0.0) >= 0:
+        return theta
     lambdas = factors(theta, sizes)
     for factor in lambdas:
         factor *= np.where(np.diag(factor) < 0, -1.0, 1.0)
