@@ -79,11 +79,12 @@ class Mixedteach(Program):
         return self.installed
 
     def forget(self) -> None:
-        from mixedteach import formula
+        from mixedteach import design, formula
 
-        for thing in vars(formula).values():
-            if hasattr(thing, "cache_clear"):
-                thing.cache_clear()
+        for module in (formula, design):
+            for thing in vars(module).values():
+                if hasattr(thing, "cache_clear"):
+                    thing.cache_clear()
 
     def fit(self, formula, data, name):
         return self.lmer(formula, data)

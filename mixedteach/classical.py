@@ -581,7 +581,7 @@ def lm(formula: str, data: pd.DataFrame) -> LinearModel:
         )
     frame = ModelFrame(parsed, data)
     y = frame.response(parsed)
-    design = FixedDesign(parsed.fixed, frame.data)
+    design = FixedDesign(parsed.fixed, frame.columns)
     if not design.names:
         raise FormulaError(f"'{parsed}' has no effects to estimate: write 1 for the mean alone.")
     kept, aliased = keep_columns(design, len(y))

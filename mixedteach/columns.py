@@ -8,7 +8,7 @@ order; numbers are covariates. A call such as ``log(x)`` or ``C(width)`` is eval
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Number
@@ -100,6 +100,44 @@ def is_numeric(values: Any) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
+class Columns:
+    """The columns of a table, each read once however many terms it stands in."""
+
+    def __init__(self, data: pd.DataFrame, read: Mapping[str, pd.Series] | None = None) -> None:
+        self.data = data
+        self._read = dict(read or {})
+        self._factors: dict[str, Factor] = {}
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, name: str) -> pd.Series:
+        if name not in self._read:
+            self._read[name] = self.data[name]
+        return self._read[name]
+
+    def factor(self, name: str) -> Factor:
+        """Return a column as a factor."""
+        if name not in self._factors:
+            self._factors[name] = as_factor(name, self[name])
+        return self._factors[name]
+
+    def values(self, name: str) -> Factor | Array | None:
+        """Return a factor, or finite numbers of shape (n, 1); None for numbers to be looked at."""
+        numbers = plain_numbers(self[name])
+        if numbers is not None:
+            return numbers[:, None] if np.isfinite(numbers).all() else None
+        return None if is_numeric(self[name]) else self.factor(name)
+
+
+def plain_numbers(values: pd.Series) -> Array | None:
+    """Return a copy of a column of NumPy's own numbers, as floats; None for any other."""
+    dtype = values.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        return values.values.astype(float)
+    return None
+
+
 _FUNCTIONS = {
     "np": np,
     **{name: getattr(np, name) for name in ("log", "log10", "log2", "log1p", "exp", "sqrt")},
@@ -113,20 +151,27 @@ class Component:
     the data of the fit.
     """
 
-    def __init__(self, source: Any, frame: pd.DataFrame) -> None:
+    def __init__(self, source: Any, columns: Columns) -> None:
         self.name = source.name
         self.variables = variables_of(source)
         self.call = deepcopy(source) if hasattr(source, "call") else None
         self.levels: tuple[Any, ...] | None = None
         self.contrast = None
-        self.fitted = self._learn(frame)
+        self.fitted = self._learn(columns)
 
     @property
     def is_factor(self) -> bool:
         """Whether the values are levels rather than numbers."""
         return self.levels is not None
 
-    def _learn(self, frame: pd.DataFrame) -> Factor | Array:
+    def _learn(self, columns: Columns) -> Factor | Array:
+        if self.call is None:
+            values = columns.values(self.name)
+            if isinstance(values, Factor):
+                self.levels = values.levels
+                return values
+            return values if values is not None else self._numbers(columns[self.name])
+        frame = columns.data
         values = self._raw(frame, new=False)
         if type(values).__name__ == "CategoricalBox":
             self.contrast = values.contrast
@@ -271,15 +316,19 @@ class ModelFrame:
             structure.check(data)
             names += [name for name in structure.variables() if name not in names]
         self.original = data
-        plain = pd.DataFrame(data)  # the same columns without .attrs, which pandas copies each time
-        absent = {name: is_missing(plain[name]) for name in names}
+        # a light copy: later changes of the table are not ours, and pandas copies .attrs each time
+        light = type(data) is pd.DataFrame and not data.attrs
+        plain = data.copy(deep=False) if light else pd.DataFrame(data)
+        read = {name: plain[name] for name in names}
+        absent = {name: is_missing(read[name]) for name in names if not _complete(read[name])}
         self.missing = {name: int(gone.sum()) for name, gone in absent.items() if gone.any()}
-        self.rows = ~np.logical_or.reduce(list(absent.values()))
-        keep = self.rows
-        self.n_dropped = int(len(data) - keep.sum())
-        self.data = plain[keep] if self.n_dropped else plain
+        keep = np.ones(len(data), bool)
+        for name in self.missing:
+            keep &= ~absent[name]
+        self.rows = keep
+        self.n_dropped = int(len(data) - keep.sum()) if self.missing else 0
         self.notes: list[str] = []
-        if not keep.any():
+        if self.missing and not keep.any():
             raise DataError(
                 "No row is complete: in every row a value is missing in "
                 f"{listed(self.missing, last='or')}."
@@ -289,13 +338,16 @@ class ModelFrame:
             self.notes.append(
                 f"{self.n_dropped} of {len(data)} rows left out for missing values ({where})."
             )
+            plain, read = plain[keep], {}
+        self.data = plain
+        self.columns = Columns(plain, read)
         self._check_values(formula, names)
         for name in names:
-            values = self.data[name].array
+            values = self.columns[name].array
             if isinstance(values, pd.Categorical):
-                present = np.bincount(values.codes, minlength=len(values.categories)) > 0
-                if not present.all():
-                    empty = values.categories[~present]
+                levels = self.columns.factor(name).levels
+                if len(levels) < len(values.categories):
+                    empty = values.categories[~values.categories.isin(levels)]
                     self.notes.append(
                         f"{'Level' if len(empty) == 1 else 'Levels'} {listed(empty)} of '{name}' "
                         f"{'has' if len(empty) == 1 else 'have'} no data and "
@@ -304,6 +356,9 @@ class ModelFrame:
 
     def _check_values(self, formula: Formula, names: Iterable[str]) -> None:
         """Read numbers in object columns as numbers; refuse what is neither number nor level."""
+        names = [name for name in names if not _is_plain(self.columns[name])]
+        if not names:
+            return
         response = variables_of(formula.response)
         parts = [formula.fixed, *(bar.effects for bar in formula.bars)]
         effects = {name for part in parts for name in part.variables()}
@@ -312,11 +367,12 @@ class ModelFrame:
             if key.startswith("C(") for name in variables_of(component)
         }  # fmt: skip
         for name in names:
-            values = self.data[name]
+            values = self.columns[name]
             if values.dtype == object:
                 numbers = _numbers_in(name, values)
                 if numbers is not None and (name in effects or name in response):
                     self.data = self.data.assign(**{name: numbers})
+                    self.columns = Columns(self.data)
                     continue
             if name in effects and name not in wrapped and name not in response:
                 _check_effect(name, values)
@@ -327,10 +383,14 @@ class ModelFrame:
     def response(self, formula: Formula) -> Array:
         """Return y, shape (n,), after checking that it is a column of finite numbers."""
         source = formula.response
+        if not hasattr(source, "call"):
+            numbers = plain_numbers(self.columns[source.name])
+            if numbers is not None and np.isfinite(numbers).all():
+                return numbers
         for name in variables_of(source):
             if not is_numeric(self.data[name]) or self.data[name].dtype.kind == "c":
                 raise DataError(_not_numbers(name, self.data[name]))
-        values = Component(source, self.data).fitted
+        values = Component(source, self.columns).fitted
         if isinstance(values, Factor) or values.shape[1] != 1:
             raise DataError(f"The response '{source.name}' must be one column of numbers.")
         return values[:, 0]
@@ -370,6 +430,24 @@ def is_missing(values: pd.Series) -> Array:
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iub":
         return np.zeros(len(values), bool)
     return np.asarray(pd.isna(array), bool)
+
+
+def _complete(values: pd.Series) -> bool:
+    """Say at a glance that nothing is missing; if False one must look."""
+    array, dtype = values.array, values.dtype
+    if isinstance(array, pd.Categorical):
+        return bool(array.codes.min() >= 0)
+    if not isinstance(dtype, np.dtype):
+        return False
+    return dtype.kind in "iub" or (dtype.kind == "f" and not np.isnan(values.values).any())
+
+
+def _is_plain(values: pd.Series) -> bool:
+    """Say whether a column is categorical or of NumPy's own real numbers."""
+    dtype = values.dtype
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "iuf"
+    return isinstance(dtype, pd.CategoricalDtype)
 
 
 _DATES = {

@@ -9,15 +9,17 @@ section 2.3 and 2.4; Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mixedteach.columns import Component, Factor, ModelFrame, as_factor, is_missing
+from mixedteach.columns import Columns, Component, Factor, ModelFrame, is_missing
 from mixedteach.errors import (
     DataError,
     did_you_mean,
@@ -42,17 +44,48 @@ class FixedDesign:
         term -> positions of its columns; ``()`` -> the intercept.
     """
 
-    def __init__(self, part: Part, frame: pd.DataFrame) -> None:
+    def __init__(self, part: Part, frame: pd.DataFrame | Columns) -> None:
+        columns = frame if isinstance(frame, Columns) else Columns(frame)
         self.part = part
         self.intercept = part.intercept
         self.terms = part.terms
         names = list(dict.fromkeys(name for term in part.terms for name in term))
-        self.components = {name: Component(part.components[name], frame) for name in names}
+        self.components = {name: Component(part.components[name], columns) for name in names}
         self._check_levels()
-        self.full = self._full_coding()
-        self.frame = frame
+        self.frame = columns.data
+        self._cells: tuple[tuple, Array] | None = None  # the row of the grid of each row of X
+        self._make(len(columns))
+
+    def _make(self, n: int) -> None:
+        """Make X: where all is factors, each row is one of the grid of their levels."""
         fitted = {name: component.fitted for name, component in self.components.items()}
-        self.X, self.names, self.columns = self._build(fitted, len(frame))
+        levels = [
+            (name, tuple(map(str, v.levels)))
+            for name, v in fitted.items()
+            if isinstance(v, Factor) and v.contrast is None
+        ]
+        if len(levels) < len(fitted) or prod(len(own) for _, own in levels) > min(n, 128):
+            factors = {name for name, c in self.components.items() if c.is_factor}
+            self.full = _full_coding(self.part, factors)
+            self.X, self.names, self.columns = self._build(fitted, n)
+            return
+        key = self.part, tuple(levels)
+        self.full, grid, names, columns = _grid(*key)
+        self.names, self.columns = list(names), dict(columns)
+        place = np.zeros(n, np.intp)
+        for name, own in levels:
+            place = place * len(own) + fitted[name].codes
+        self.X = grid[place]
+        self._cells = key, place
+
+    @cached_property
+    def factored(self) -> tuple[Array, Array] | None:
+        """Q and R of X, or None where columns are aliased."""
+        if self._cells is None:
+            return _full_rank_qr(self.X)
+        key, place = self._cells
+        found = _grid_qr(*key, np.bincount(place).tobytes())
+        return (found[0][place], found[1]) if found else None
 
     def _check_levels(self) -> None:
         for name, component in self.components.items():
@@ -62,56 +95,10 @@ class FixedDesign:
                     "nothing to compare: leave it out of the formula."
                 )
 
-    def _full_coding(self) -> set[tuple[TermNames, str]]:
-        """Say which factors get a column for every level: R's rule.
-
-        A factor f in a term T is coded by contrasts if T without f is in the model (the empty
-        term always counts as present), else by one column a level. Without an intercept the
-        first factor met gets a column for every level.
-        """
-        present = {frozenset(term) for term in self.terms} | {frozenset()}
-        full = {
-            (term, name)
-            for term in self.terms
-            for name in term
-            if self.components[name].is_factor and frozenset(term) - {name} not in present
-        }
-        if not self.intercept:
-            first = next(
-                (
-                    (term, name)
-                    for term in self.terms
-                    for name in term
-                    if self.components[name].is_factor
-                ),
-                None,
-            )
-            if first:
-                full.add(first)
-        return full
-
     def _build(
         self, values: Mapping[str, Factor | Array], n: int, overparametrised: bool = False
     ) -> tuple[Array, list[str], dict[TermNames, Array]]:
-        blocks, names, columns, start = [], [], {}, 0
-        if self.intercept:
-            blocks.append(np.ones((n, 1)))
-            names.append("Intercept")
-            columns[()] = np.array([0])
-            start = 1
-        for term in self.terms:
-            block, labels = np.ones((n, 1)), [""]
-            for name in term:
-                full = overparametrised or (term, name) in self.full
-                part, part_labels = _code(name, values[name], full)
-                # the earlier factor varies fastest, as in R
-                block = (part[:, :, None] * block[:, None, :]).reshape(n, -1)
-                labels = [f"{b}:{a}" if b else a for a, b in product(part_labels, labels)]
-            blocks.append(block)
-            names.extend(labels)
-            columns[term] = np.arange(start, start + len(labels))
-            start += len(labels)
-        return (np.hstack(blocks) if blocks else np.empty((n, 0))), names, columns
+        return _build(self.part, self.full, values, n, overparametrised)
 
     def rows(self, frame: pd.DataFrame) -> Array:
         """Return the rows of X for new data, with the levels and coding of the fit.
@@ -174,6 +161,86 @@ class FixedDesign:
         )
 
 
+def _full_coding(part: Part, factors: set[str]) -> set[tuple[TermNames, str]]:
+    """Say which factors get a column for every level: R's rule.
+
+    A factor f in a term T is coded by contrasts if T without f is in the model (the empty
+    term always counts as present), else by one column a level. Without an intercept the
+    first factor met gets a column for every level.
+    """
+    present = {frozenset(term) for term in part.terms} | {frozenset()}
+    met = [(term, name) for term in part.terms for name in term if name in factors]
+    full = {(term, name) for term, name in met if frozenset(term) - {name} not in present}
+    return full if part.intercept else full | set(met[:1])
+
+
+def _build(
+    part: Part, full: set[tuple[TermNames, str]], values: Mapping[str, Factor | Array], n: int,
+    overparametrised: bool = False,
+) -> tuple[Array, list[str], dict[TermNames, Array]]:  # fmt: skip
+    """Return X, the names of its columns, and the columns of each term."""
+    blocks, names, columns, start = [], [], {}, 0
+    if part.intercept:
+        blocks.append(np.ones((n, 1)))
+        names.append("Intercept")
+        columns[()] = np.array([0])
+        start = 1
+    for term in part.terms:
+        block, labels = np.ones((n, 1)), [""]
+        for name in term:
+            every = overparametrised or (term, name) in full
+            own, own_labels = _code(name, values[name], every)
+            # the earlier factor varies fastest, as in R
+            block = (own[:, :, None] * block[:, None, :]).reshape(n, -1)
+            labels = [f"{b}:{a}" if b else a for a, b in product(own_labels, labels)]
+        blocks.append(block)
+        names.extend(labels)
+        columns[term] = np.arange(start, start + len(labels))
+        start += len(labels)
+    return (np.hstack(blocks) if blocks else np.empty((n, 0))), names, columns
+
+
+def _full_rank_qr(X: Array) -> tuple[Array, Array] | None:
+    """Return Q and R, or None where a column is aliased."""
+    n, p = X.shape
+    if p > n:
+        return None
+    lengths = np.sqrt(np.einsum("ij,ij->j", X, X))
+    Q, R = np.linalg.qr(X / np.where(lengths > 0, lengths, 1.0))
+    return (Q, R * lengths) if (np.abs(R.diagonal()) >= _ALIASED).all() else None
+
+
+Levels = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@lru_cache(maxsize=64)
+def _grid_qr(part: Part, levels: Levels, counts: bytes) -> tuple[Array, Array] | None:
+    """Return Q, a row for each row of the grid, and R of the X that has each `counts` times."""
+    grid, count = _grid(part, levels)[1], np.frombuffer(counts, np.intp)
+    there = count > 0
+    root = np.sqrt(count[there])[:, None]
+    found = _full_rank_qr(grid[: len(count)][there] * root)
+    if found is None:
+        return None
+    Q = np.zeros((len(count), grid.shape[1]))
+    Q[there] = found[0] / root
+    return Q, found[1]
+
+
+@lru_cache(maxsize=64)
+def _grid(
+    part: Part, levels: Levels
+) -> tuple[set[tuple[TermNames, str]], Array, list[str], dict[TermNames, Array]]:
+    """Return coding, X, names and columns for every combination of levels, the last fastest."""
+    shape = [len(own) for _, own in levels]
+    codes = np.indices(shape).reshape(len(shape), prod(shape))
+    values = {
+        name: Factor(name, own, code) for (name, own), code in zip(levels, codes, strict=True)
+    }
+    full = _full_coding(part, set(values))
+    return full, *_build(part, full, values, prod(shape))
+
+
 def _code(name: str, values: Factor | Array, full: bool) -> tuple[Array, list[str]]:
     if isinstance(values, Factor):
         coding, labels = values.coding(full)
@@ -183,7 +250,10 @@ def _code(name: str, values: Factor | Array, full: bool) -> tuple[Array, list[st
     return values, [f"{name}[{column}]" for column in range(values.shape[1])]
 
 
-def aliased_columns(X: Array, tolerance: float = 1e-7) -> list[int]:
+_ALIASED = 1e-7
+
+
+def aliased_columns(X: Array, tolerance: float = _ALIASED) -> list[int]:
     """Return the columns that earlier columns already determine, as R's ``qr`` finds them.
 
     A column is aliased if less than `tolerance` of its length is left after regression on the
@@ -272,24 +342,28 @@ class RandomTerm:
         return np.array([known.get(value, str(value)) for value in values.array], dtype=object)
 
 
-def random_terms(formula: Formula, frame: ModelFrame) -> list[RandomTerm]:
-    """Build one RandomTerm for each bar of the formula."""
-    names = dict.fromkeys(name for bar in formula.bars for name in bar.group)
-    factors = {name: as_factor(name, frame.data[name]) for name in names}
-    return [
-        _random_term(bar, frame, {name: factors[name] for name in bar.group})
-        for bar in formula.bars
-    ]
+def random_terms(
+    formula: Formula, frame: ModelFrame, designs: Iterable[FixedDesign] = ()
+) -> list[RandomTerm]:
+    """Build one RandomTerm for each bar of the formula.
+
+    `designs` are those already made of these rows: terms with the same effects share one.
+    """
+    designs = {design.part: design for design in designs}
+    for bar in formula.bars:
+        if bar.effects not in designs:
+            designs[bar.effects] = FixedDesign(bar.effects, frame.columns)
+    return [_random_term(bar, frame.columns, designs[bar.effects]) for bar in formula.bars]
 
 
-def _random_term(bar: Bar, frame: ModelFrame, factors: dict[str, Factor]) -> RandomTerm:
+def _random_term(bar: Bar, columns: Columns, design: FixedDesign) -> RandomTerm:
+    factors = {name: columns.factor(name) for name in bar.group}
     codes, levels = _cross(list(factors.values()))
-    design = FixedDesign(bar.effects, frame.data)
     return RandomTerm(
         label=bar.label,
         text=bar.text,
         bar=bar,
-        effects=design.names,
+        effects=list(design.names),
         levels=levels,
         codes=codes,
         basis=design.X,
@@ -305,7 +379,12 @@ def _cross(factors: Sequence[Factor]) -> tuple[Array, list[Any]]:
     flat = np.zeros(len(factors[0].codes), np.intp)
     for factor in factors:
         flat = flat * len(factor.levels) + factor.codes
-    seen, codes = np.unique(flat, return_inverse=True)
+    size = prod(len(factor.levels) for factor in factors)
+    if size <= 4 * len(flat):
+        there = np.bincount(flat, minlength=size) > 0
+        seen, codes = np.flatnonzero(there), (np.cumsum(there) - 1)[flat]
+    else:
+        seen, codes = np.unique(flat, return_inverse=True)
     columns = []
     for factor in reversed(factors):
         columns.append(np.asarray(factor.levels, dtype=object)[seen % len(factor.levels)])

@@ -192,11 +192,14 @@ def explains_arguments(
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
-                signature.bind(*args, **kwargs)
-            except TypeError:
-                message = _explain(function.__name__, signature, args, kwargs, hints or {})
-                raise error(message) from None
-            return function(*args, **kwargs)
+                return function(*args, **kwargs)
+            except TypeError:  # raised by the call itself, or somewhere within
+                try:
+                    signature.bind(*args, **kwargs)
+                except TypeError:
+                    message = _explain(function.__name__, signature, args, kwargs, hints or {})
+                    raise error(message) from None
+                raise
 
         return call  # type: ignore[return-value]
 

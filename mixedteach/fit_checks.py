@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixedteach.design import FixedDesign, RandomTerm, aliased_columns
+from mixedteach.design import FixedDesign, RandomTerm
 from mixedteach.errors import (
     DataError,
     FitError,
@@ -29,17 +29,18 @@ def check_size(
     formula: Formula, y: Array, design: FixedDesign, random: Sequence[RandomTerm]
 ) -> None:
     """Refuse numbers whose squares cannot be computed."""
-    columns = [(f"The response '{formula.response_name}'", y)]
-    columns += [(f"'{name}'", x) for name, x in zip(design.names, design.X.T, strict=True)]
-    for term in random:
-        columns += [(f"'{e}'", z) for e, z in zip(term.effects, term.basis.T, strict=True)]
-    for what, values in columns:
-        size = np.abs(values).max(initial=0.0)
-        if size and not 1e-100 < size < 1e100:
-            raise DataError(
-                f"{what} has values as {'large' if size > 1 else 'small'} as {size:.0e}, which "
-                "cannot be squared: change its unit."
-            )
+    tables = [y[:, None], design.X, *(term.basis for term in random)]
+    sizes = np.concatenate([np.abs(table).max(axis=0, initial=0.0) for table in tables])
+    wrong = (sizes != 0) & ~((sizes > 1e-100) & (sizes < 1e100))
+    if not wrong.any():
+        return
+    names = [f"'{name}'" for own in (design, *(t.design for t in random)) for name in own.names]
+    what = [f"The response '{formula.response_name}'", *names][wrong.argmax()]
+    size = sizes[wrong.argmax()]
+    raise DataError(
+        f"{what} has values as {'large' if size > 1 else 'small'} as {size:.0e}, which cannot be "
+        "squared: change its unit."
+    )
 
 
 def check_confounded(problem: Problem, random: Sequence[RandomTerm]) -> None:
@@ -123,7 +124,7 @@ def check_groups(random: Sequence[RandomTerm], n: int) -> None:
                 f"'{same[0]}' has the same value in every row, so {term.text} has no slope to "
                 f"estimate: leave '{same[0]}' out."
             )
-        if aliased_columns(term.basis):
+        if term.design.factored is None:
             raise DataError(
                 f"The effects {listed(term.effects)} of {term.text} are collinear, so their "
                 "variances cannot be told apart: use fewer of them."

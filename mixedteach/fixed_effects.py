@@ -319,8 +319,8 @@ class FixedEffects:
 def keep_columns(design: FixedDesign, n: int) -> tuple[Array, list[str]]:
     """Return the columns of X that are kept, and a note on those that are aliased."""
     X = design.X
-    aliased = aliased_columns(X)
-    kept = np.array([j for j in range(X.shape[1]) if j not in set(aliased)], int)
+    aliased = aliased_columns(X) if design.factored is None else []
+    kept = np.delete(np.arange(X.shape[1]), aliased) if aliased else np.arange(X.shape[1])
     if n <= len(kept):
         blame = many_levels(design, n)
         raise FitError(

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.classical import LinearModel, lm
+from mixedteach.columns import Columns
 from mixedteach.design import RandomTerm, random_terms
 from mixedteach.errors import DataError, FormulaError, MixedTeachError, a_kind
 from mixedteach.fitting.criterion import theta_of
@@ -291,6 +292,11 @@ class _Rows:
     """Just enough of a ModelFrame to build random terms."""
 
     data: pd.DataFrame
+
+    @property
+    def columns(self) -> Columns:
+        """Its columns."""
+        return Columns(self.data)
 
 
 def _product(term: RandomTerm) -> Array:

@@ -877,8 +877,8 @@ def lmer(
         return fit_general(parsed, data, correlation, variance, reml, ddf)
     frame = ModelFrame(parsed, data)
     y = frame.response(parsed)
-    design = FixedDesign(parsed.fixed, frame.data)
-    random = random_terms(parsed, frame)
+    design = FixedDesign(parsed.fixed, frame.columns)
+    random = random_terms(parsed, frame, [design])
     kept, notes = keep_columns(design, len(y))
     check_response(parsed, y)
     check_size(parsed, y, design, random)
@@ -894,6 +894,8 @@ def lmer(
             [term.basis for term in random],
             [term.groups for term in random],
             [term.tied for term in random],
+            factored=design.factored,
+            triangles=[term.design.factored[1] for term in random],
         )
     except NoRoom as error:
         raise FitError(error.sentence([random[t].text for t in error.terms])) from None
