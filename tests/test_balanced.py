@@ -84,6 +84,14 @@ def slopes_by_group(rng: np.random.Generator) -> Design:
     return np.column_stack([X, rng.normal(size=groups[0])[codes[0]]]), codes, bases, groups
 
 
+def tied(rng: np.random.Generator) -> Design:
+    """One variance for the effects of all levels of a factor, (0 + f ||| g)."""
+    m, k, r = rng.integers(3, 6, size=3)
+    i = np.arange(m * k * r)
+    levels = np.eye(k)[i // r % k]
+    return levels, [i // (k * r)], [levels], [m]
+
+
 def independent_slopes(rng: np.random.Generator) -> Design:
     X, codes, _, groups = slopes(rng)
     return X, [codes[0], codes[0]], [X[:, :1], X[:, 1:]], groups * 2
@@ -100,6 +108,7 @@ KINDS: dict[str, Kind] = {
     "strips": (strips, OrthogonalCriterion, Strata),
     "slopes": (slopes, OrthogonalCriterion, SharedFactor),
     "slopes, covariate by group": (slopes_by_group, CondensedCriterion, SharedFactor),
+    "tied": (tied, OrthogonalCriterion, Strata),
     "independent slopes": (independent_slopes, OrthogonalCriterion, SharedFactor),
 }
 
@@ -119,7 +128,8 @@ def make(name: str, seed: int, weak: bool = False) -> Problem:
     rng = np.random.default_rng(seed)
     design = build(rng)
     X, codes, bases, groups = design
-    problem = Problem(X, response(rng, design, weak), codes, bases, groups)
+    y = response(rng, design, weak)
+    problem = Problem(X, y, codes, bases, groups, [name == "tied"])
     assert type(problem.criterion(True)) is kind  # else the plain path meets itself
     assert isinstance(problem.layout.rule, rule)
     return problem
@@ -146,7 +156,8 @@ def test_value_and_derivatives_are_those_of_the_plain_path(name: str, reml: bool
         rng = np.random.default_rng(seed)
         sizes = problem.moments.sizes
         lambdas = [np.tril(rng.normal(size=(k, k))) + np.eye(k) for k in sizes]
-        thetas = [theta_of(lambdas), 30 * theta_of(lambdas), 0 * theta_of(lambdas)]
+        theta = theta_of(lambdas, sizes)
+        thetas = [theta, 30 * theta, 0 * theta]
         thetas.append(np.where(np.arange(len(thetas[0])) == 0, 0.0, thetas[0]))
         for theta in thetas:
             a, b = quick.at(theta), slow.at(theta)
@@ -188,7 +199,7 @@ def test_another_response_is_fitted_as_if_it_were_the_first(name: str) -> None:
     problem = make(name, 5)
     y = rng.normal(size=problem.n) + 100
     again = problem.refit(y)
-    fresh = Problem(problem.X, y, problem.codes, problem.bases, problem.groups).fit()
+    fresh = Problem(problem.X, y, problem.codes, problem.bases, problem.groups, problem.tied).fit()
     close(again.loglik, fresh.loglik, 1e-12)
     close(again.beta, fresh.beta)
     for a, b in zip(again.random_effects, fresh.random_effects, strict=True):
