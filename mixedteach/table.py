@@ -231,6 +231,7 @@ def _format(value: Any, rule: str, tiny: float) -> str:
         return ""
     if np.isinf(value):
         return "inf" if value > 0 else "-inf"
+    value = float(f"{value:.12g}")  # rounding far behind must not decide how 20020.5 is shown
     if rule == "p":
         return "<0.0001" if value < 0.00005 else f"{value:.4f}"
     text = f"{value:{rule}}"

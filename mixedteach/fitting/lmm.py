@@ -210,7 +210,7 @@ class Fit:
     def warm(self) -> Array:
         """The optimum as a start for other responses: zero is stationary, and must be left."""
         theta = self.state.theta
-        return np.where(diagonal(self.problem.moments.sizes), np.maximum(theta, 0.1), theta)
+        return np.where(diagonal(self.criterion.moments.sizes), np.maximum(theta, 0.1), theta)
 
     @cached_property
     def sigma2(self) -> float:
@@ -311,7 +311,7 @@ class Fit:
     def delta(self) -> Array:
         """The relative variance parameters, D = sum delta_r E_r (orthogonal bases)."""
         D = self.criterion.D(self.state.theta)
-        return np.array([D[r.term][r.a, r.b] for r in self.problem.moments.parameters])
+        return np.array([D[r.term][r.a, r.b] for r in self.criterion.moments.parameters])
 
     @cached_property
     def theta_hessian(self) -> tuple[Array, Array]:
@@ -322,7 +322,7 @@ class Fit:
         state, p2 = self.state, self.sigma2
         t1, t2, q1, q2 = traces(state.pieces, state.beta, state.Phi, self.reml)
         H_delta = -t2 + 2 * q2 / p2
-        J, second = jacobian(state.theta, self.problem.moments.sizes)
+        J, second = jacobian(state.theta, self.criterion.moments.sizes)
         H_theta = J.T @ H_delta @ J + np.einsum("r,rst->st", t1 - q1 / p2, second)
         cross = J.T @ (2 * q1 / p2)
         free = ~self.optimum.zero

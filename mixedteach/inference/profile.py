@@ -95,7 +95,7 @@ class _Deviance:
 
     def __init__(self, fit: Fit, term: int = 0, order: list[int] | None = None) -> None:
         self.unit = fit.problem.turns[term] if fit.problem.turns else np.eye(1)
-        self.moments = fit.problem.moments
+        self.moments = fit.criterion.moments
         self.sigma2 = fit.sigma2
         self.floor = min(0.05, max(1.0, np.abs(fit.state.theta).max()) / 300)
         lambdas = factors(fit.state.theta, self.moments.sizes)
@@ -331,7 +331,7 @@ def _profile_sigma(fit: Fit, cutoff: float) -> tuple[_Profile, Callable[[float],
 
 def _profile_sd(fit: Fit, term: int, a: int, estimate: float, cutoff: float) -> _Profile:
     """Return the profile of one standard deviation."""
-    k, entry = fit.problem.moments.sizes[term], _first_entry(fit, term)
+    k, entry = fit.criterion.moments.sizes[term], _first_entry(fit, term)
     order = [a, *(i for i in range(k) if i != a)]
     deviance = _Deviance(fit, term, None if isinstance(k, Tied) else order)
     unit = float(deviance.unit[0, 0]) * math.sqrt(fit.sigma2)
@@ -352,7 +352,7 @@ def _profile_sd(fit: Fit, term: int, a: int, estimate: float, cutoff: float) -> 
 
 def _profile_corr(fit: Fit, term: int, a: int, b: int, estimate: float, cutoff: float) -> _Profile:
     """Return the profile of one correlation between effects of positive variance."""
-    k, entry = fit.problem.moments.sizes[term], _first_entry(fit, term)
+    k, entry = fit.criterion.moments.sizes[term], _first_entry(fit, term)
     deviance = _Deviance(fit, term, [a, b, *(i for i in range(k) if i not in (a, b))])
     # x holds sd_a / unit[0, 0] in the place of L[0, 0] and sd_b / unit[1, 1] in that of L[1, 0]
     free = np.delete(np.arange(len(deviance.best)), entry + k)
@@ -399,7 +399,7 @@ def _profile_beta(fit: Fit, j: int, cutoff: float) -> _Profile:
 
 def _first_entry(fit: Fit, term: int) -> int:
     """Return the place of L[0, 0] of a term in z."""
-    return 1 + sum(entries(k) for k in fit.problem.moments.sizes[:term])
+    return 1 + sum(entries(k) for k in fit.criterion.moments.sizes[:term])
 
 
 # -- the tables ------------------------------------------------------------------------------------
