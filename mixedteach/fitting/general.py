@@ -539,7 +539,7 @@ class GeneralProblem(Problem):
             self.blocks = self.blocks.with_response(K)
         return self.blocks
 
-    def _condense(self) -> None:
+    def _lay_out(self) -> None:
         """No tables: the residuals are neither independent nor of one variance."""
 
     def with_residual(self, residual: Residual) -> GeneralProblem:

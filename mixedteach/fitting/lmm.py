@@ -68,11 +68,8 @@ class Problem:
         ]
         pairs = zip(bases, self.turns, strict=True)
         self.turned = [b if t.size == 1 and t[0, 0] == 1 else b @ t for b, t in pairs]
-        self.layout: Layout | None = None
+        self.layout = self._lay_out()
         self._set_response(y)
-        self.layout = self._condense()
-        if self.layout is not None:
-            self.tables = self.layout.tables(self.Q, self.residual)
 
     def _set_response(self, y: Array) -> None:
         self.y = y
@@ -82,8 +79,8 @@ class Problem:
         self.residual = residual - self.Q @ again
         self.ols = first + again
         self.__dict__.pop("moments", None)
-        if self.layout is not None:
-            self.tables = self.layout.tables(self.Q, self.residual)
+        quick = self.layout is not None
+        self.condensed = self.layout.tables(self.Q, self.residual) if quick else self.moments
 
     @cached_property
     def moments(self) -> Moments | CrossedMoments:
@@ -98,17 +95,17 @@ class Problem:
         """Whether the effects of each term share one variance."""
         return [isinstance(k, Tied) for k in self.sizes]
 
-    def _condense(self) -> Layout | None:
-        """Return how the data can be condensed further, to tables, if the design is balanced."""
+    def _lay_out(self) -> Layout | None:
+        """Return how the data are condensed to tables, if the design is balanced."""
         return lay_out(self.Q, self.codes, self.turned, self.groups, self.sizes)
 
     def criterion(self, reml: bool) -> Criterion:
         """Return the deviance as a function of theta (in the orthogonal bases)."""
         constant = 2 * float(np.log(np.abs(np.diag(self.R))).sum()) if reml else 0.0
         if self.layout is None:
-            return Criterion(self.moments, reml, constant)
+            return Criterion(self.condensed, reml, constant)
         kind = CondensedCriterion if self.layout.restricted is None else OrthogonalCriterion
-        return kind(self.tables, reml, constant)
+        return kind(self.condensed, reml, constant)
 
     def fit(self, reml: bool = True, start: Array | None = None) -> Fit:
         """Estimate the variances by REML or ML."""

@@ -441,6 +441,11 @@ def _place(
         return None
     terms = sorted(range(len(codes)), key=lambda t: groups[t])
     component = np.asarray(codes[terms[0]])
+    if len(component) > 2000:  # a look at one group, before all components are found
+        own = component == component[0]
+        seen = [len(np.unique(code[own])) for code in codes]
+        if np.dot(seen, sizes) > _LARGEST:
+            return None
     for t in terms[1:]:
         component = join(component, codes[t], groups[t])
     counts, local = layouts(component, codes, range(len(codes)), groups)
