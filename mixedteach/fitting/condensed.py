@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mixedteach.fitting.criterion import Criterion, State
-from mixedteach.fitting.strata import TablePieces, Tables, Weights
+from mixedteach.fitting.strata import Weights
+from mixedteach.fitting.tables import TablePieces, Tables
 
 Array = np.ndarray
 
@@ -34,7 +35,7 @@ class Traces(NamedTuple):
 
 
 class CondensedCriterion(Criterion):
-    """The profiled REML or ML deviance, from :class:`mixedteach.fitting.strata.Tables`."""
+    """The profiled REML or ML deviance, from :class:`mixedteach.fitting.tables.Tables`."""
 
     moments: Tables  # type: ignore[assignment]
 

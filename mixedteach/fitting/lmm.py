@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixedteach.errors import FitError
+from mixedteach.fitting.balanced import lay_out
 from mixedteach.fitting.blocks import Moments, Tied, condense, term_sizes
 from mixedteach.fitting.condensed import CondensedCriterion, OrthogonalCriterion
 from mixedteach.fitting.criterion import Criterion, State, jacobian, theta_of, traces
 from mixedteach.fitting.optimise import Optimum, diagonal, minimise
-from mixedteach.fitting.strata import Layout, lay_out
+from mixedteach.fitting.tables import Layout
 from mixedteach.progress import progress
 
 if TYPE_CHECKING:

@@ -19,29 +19,23 @@ If, moreover, every fixed effect lies in one stratum (as in a split plot with al
 least squares estimates beta, REML is ML with the degrees of freedom of the fixed effects taken out
 of their strata, and the deviance has one stationary point: that of the analysis of variance.
 
-:func:`lay_out` says whether a design is of one of these kinds; all others take the road of
-:mod:`mixedteach.fitting.blocks`, and tests hold the two together.
+:mod:`mixedteach.fitting.balanced` says whether a design is of one of these kinds; all others take
+the road of :mod:`mixedteach.fitting.blocks`, and tests hold the two together.
 
 Source: Nelder (1965), Proc. R. Soc. A 283, for strata; the rest is algebra.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import Protocol
 
 import numpy as np
 
-from mixedteach.fitting.blocks import Parameter, join, layouts, parameters
-
 Array = np.ndarray
 
-_TABLES = 12  # more tables than this would not be quicker
-_LARGEST = 64  # columns of a component for which patterns are still looked for
-_SAME = 1e-12  # relative difference that rounding makes of equal sizes
+SAME = 1e-12  # relative difference that rounding makes of equal sizes
 
 
 @dataclass(frozen=True)
@@ -129,7 +123,7 @@ class Strata:
         """Return the strata with p_k taken off, if the tables of Q are projectors."""
         flat = tables.reshape(len(tables), -1)
         ranks = flat[:, :: tables.shape[1] + 1].sum(axis=1)
-        if np.abs(ranks - (flat * flat).sum(axis=1)).max() > _SAME * n:
+        if np.abs(ranks - (flat * flat).sum(axis=1)).max() > SAME * n:
             return None
         count = self.count.copy()
         count[1:] -= np.rint(ranks)
@@ -207,7 +201,7 @@ class SharedFactor:
         T = tables.reshape(q, q, p, p)
         products = np.einsum("ijab,klbc->ijklac", T, T)
         units = np.einsum("jk,ilac->ijklac", np.eye(q), T)
-        if p == 0 or np.abs(products - units).max() > _SAME * n:
+        if p == 0 or np.abs(products - units).max() > SAME * n:
             return None
         return SharedFactor(self.G, self.components - float(np.rint(np.trace(T[0, 0]))))
 
@@ -225,303 +219,3 @@ class SharedFactor:
         ratio = squares[1:] / self.components / (squares[0] / rest)
         wanted = ratio - np.eye(q).ravel()
         return np.linalg.lstsq(self.G.reshape(R, -1).T, wanted, rcond=None)[0]
-
-
-@dataclass
-class Layout:
-    """What a balanced design has whatever the response: Q in coordinates, and how they are summed.
-
-    Attributes
-    ----------
-    rule : Rule
-    F : ndarray, shape (coordinates,) or (q, coordinates)
-        What takes sums N_c to coordinates, F'N_c; a vector stands for a diagonal matrix.
-    effects : list of (ndarray of int, ndarray), each of shape (n,)
-        Where each row of the data is added to the sums N, and times what.
-    Y : ndarray, shape (C, coordinates, p)
-        Of the fixed effects, orthonormal columns Q.
-    restricted : Rule or None
-        The rule with the degrees of freedom of the fixed effects taken out, if that gives REML.
-    """
-
-    n: int
-    sizes: list[int]
-    parameters: list[Parameter]
-    rule: Rule
-    F: Array
-    effects: list[tuple[Array, Array]]
-    Y: Array
-
-    def __post_init__(self) -> None:
-        p = self.Y.shape[2]
-        tables = self.of_fixed[1:].reshape(len(self.rule.squares), p, p)
-        self.restricted = self.rule.without(self.n, tables) if p else self.rule
-
-    @cached_property
-    def of_fixed(self) -> Array:
-        """The tables of the fixed effects as rows, shape (K, p * p), S_0 first."""
-        p = self.Y.shape[2]
-        sums = self.rule.sums(self.Y).reshape(len(self.rule.squares), p * p)
-        return np.concatenate([[np.eye(p).ravel() - self.rule.squares @ sums], sums])
-
-    def inverse(self, S: Array) -> Array:
-        """Return Phi = (Q'WQ)^-1 for the weights of S, where `restricted` is not None."""
-        p = self.Y.shape[2]
-        return (self.rule.invert(S) @ self.of_fixed).reshape(p, p)
-
-    def tables(self, Q: Array, y: Array) -> Tables:
-        """Return the tables of K = [Q y]; y must be orthogonal to Q."""
-        rows = self.F.shape[0] * (1 if self.F.ndim == 1 else len(self.Y))
-        N = sum(np.bincount(place, value * y, rows) for place, value in self.effects)
-        own = _in_coordinates(N.reshape(len(self.Y), -1, 1), self.F)
-        return Tables(self, own, y @ Q, float(y @ y))
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The tables T of one response, which stand where others have ``Moments``."""
-
-    layout: Layout
-    y: Array  # (C, coordinates, 1)
-    Qy: Array  # zero but for rounding
-    yy: float
-
-    exact = True  # as in ``Moments``: the search has the exact Hessian
-
-    @property
-    def n(self) -> int:
-        """Number of observations."""
-        return self.layout.n
-
-    @property
-    def w(self) -> int:
-        """Number of columns of K."""
-        return len(self.Qy) + 1
-
-    @property
-    def sizes(self) -> list[int]:
-        """Number of effects of each term."""
-        return self.layout.sizes
-
-    @property
-    def parameters(self) -> list[Parameter]:
-        """The variance parameters."""
-        return self.layout.parameters
-
-    @property
-    def rule(self) -> Rule:
-        """How the tables are weighted."""
-        return self.layout.rule
-
-    @cached_property
-    def values(self) -> Array:
-        """The tables, shape (K, w, w), S_0 first."""
-        sums = self.rule.sums(np.concatenate([self.layout.Y, self.y], axis=2))
-        rest = np.eye(self.w)
-        rest[-1, :-1] = rest[:-1, -1] = self.Qy
-        rest[-1, -1] = self.yy
-        rest -= (self.rule.squares @ sums.reshape(len(sums), -1)).reshape(rest.shape)
-        return np.concatenate([rest[None], sums])
-
-    @cached_property
-    def squares(self) -> Array:
-        """The entries of y in the tables, shape (K,)."""
-        sums = self.rule.sums(self.y).ravel()
-        return np.concatenate([[self.yy - self.rule.squares @ sums], sums])
-
-    def weighted(self, weights: Array) -> Array:
-        """Return sums of the tables, weights (..., K), result (..., w, w)."""
-        flat = self.values.reshape(len(self.values), -1)
-        return (weights @ flat).reshape(*weights.shape[:-1], self.w, self.w)
-
-    def delta(self, D: Sequence[Array]) -> Array:
-        """Return the parameters that D is made of."""
-        return np.array([D[r.term][r.a, r.b] for r in self.parameters])
-
-    def at(self, D: Sequence[Array], derivatives: bool = True) -> TablePieces:
-        """Return the pieces at D, as :meth:`mixedteach.fitting.blocks.Moments.at` does."""
-        return TablePieces(self, self.delta(D))
-
-
-class TablePieces:
-    """The pieces of :mod:`mixedteach.fitting.blocks` at a delta, made when they are asked for."""
-
-    def __init__(self, tables: Tables, delta: Array) -> None:
-        self.tables, self.delta = tables, delta
-
-    @cached_property
-    def weights(self) -> Weights:
-        """What the tables are multiplied by."""
-        return self.tables.rule.weights(self.delta)
-
-    @property
-    def log_det(self) -> float:
-        """log|I + Z D Z'|."""
-        return self.weights.log_det
-
-    @property
-    def T1(self) -> Array:
-        """tr(E_r M), shape (R,)."""
-        return self.weights.T1
-
-    @property
-    def T2(self) -> Array:
-        """tr(E_r M E_s M), shape (R, R)."""
-        return self.weights.T2
-
-    @cached_property
-    def S(self) -> Array:
-        """K'WK."""
-        return self.tables.weighted(self.weights.S)
-
-    @cached_property
-    def P(self) -> Array:
-        """K'W Z E_r Z'WK, shape (R, w, w)."""
-        return self.tables.weighted(self.weights.P)
-
-    @cached_property
-    def Q(self) -> Array:
-        """K'W Z E_r Z'WZ E_s Z'WK, shape (R, R, w, w)."""
-        return self.tables.weighted(self.weights.Q)
-
-
-def _in_coordinates(N: Array, F: Array) -> Array:
-    """Return F'N for a stack N (C, q, w); a vector F stands for a diagonal matrix."""
-    return N * F[:, None] if F.ndim == 1 else F.T @ N
-
-
-# -- which designs -------------------------------------------------------------------------------
-
-
-def lay_out(
-    Q: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int],
-    sizes: list[int],
-) -> Layout | None:  # fmt: skip
-    """Return the layout of a balanced design, or None for any other.
-
-    Shapes as in :class:`mixedteach.fitting.blocks.Moments`; Q has orthonormal columns.
-    """
-    if sizes == [1]:  # the groups themselves are the coordinates, and may have a few sizes
-        effects = [(codes[0], bases[0][:, 0])]
-        found = _by_size(np.bincount(codes[0], effects[0][1] ** 2, groups[0]))
-        C, q = 1, groups[0]
-    else:
-        placed = _place(codes, bases, groups)
-        if placed is None:
-            return None
-        effects, C, q, first = placed
-        A = np.zeros(C * q * q)
-        for place, value in effects:
-            for place2, value2 in effects:
-                A += np.bincount(place * q + place2 % q, value * value2, C * q * q)
-        A = A.reshape(C, q, q)
-        E = np.array([_pattern(r, first[r.term], q, sizes[r.term]) for r in parameters(sizes)])
-        found = _by_matrix(A[0], E, C) if _alike(A) else None
-    if found is None:
-        return None
-    N = np.zeros((C * q, Q.shape[1]))
-    for place, value in effects:
-        for j in range(Q.shape[1]):
-            N[:, j] += np.bincount(place, value * Q[:, j], C * q)
-    rule, F = found
-    Y = _in_coordinates(N.reshape(C, q, Q.shape[1]), F)
-    return Layout(len(Q), sizes, parameters(sizes), rule, F, effects, Y)
-
-
-def _place(
-    codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int]
-) -> tuple[list[tuple[Array, Array]], int, int, list[Array]] | None:
-    """Return the effects, the number of components, and of columns in each.
-
-    None if components differ in their numbers of groups, or are large. The last list has the first
-    column of each group of a component, an array a term.
-    """
-    sizes = [basis.shape[1] for basis in bases]
-    if np.dot(groups, sizes) > _LARGEST * min(groups):  # no more components than groups
-        return None
-    terms = sorted(range(len(codes)), key=lambda t: groups[t])
-    component = np.asarray(codes[terms[0]])
-    if len(component) > 2000:  # a look at one group, before all components are found
-        own = component == component[0]
-        seen = [len(np.unique(code[own])) for code in codes]
-        if np.dot(seen, sizes) > _LARGEST:
-            return None
-    for t in terms[1:]:
-        component = join(component, codes[t], groups[t])
-    counts, local = layouts(component, codes, range(len(codes)), groups)
-    C, q = len(counts), int(counts[0] @ sizes)
-    if q > _LARGEST or C * q * q > max(8 * len(component), 100_000):
-        return None
-    if (counts != counts[0]).any():
-        return None
-    effects, columns, first = [], [], 0
-    for t, (k, m) in enumerate(zip(sizes, counts[0], strict=True)):
-        place = component * q + first + local[t] * k
-        effects += [(place + a, np.ascontiguousarray(bases[t][:, a])) for a in range(k)]
-        columns.append(first + k * np.arange(m))
-        first += k * m
-    return effects, C, q, columns
-
-
-def _pattern(r: Parameter, first: Array, q: int, k: int) -> Array:
-    """Return E_r of one component from the first column of each group of the term."""
-    E = np.zeros((q, q))
-    for a, b in [(a, a) for a in range(k)] if r.tied else [(r.a, r.b), (r.b, r.a)]:
-        E[first + a, first + b] = 1.0
-    return E
-
-
-def _alike(A: Array) -> bool:
-    return bool(np.abs(A - A[0]).max() <= _SAME * np.abs(A[0]).max())
-
-
-def _by_size(a: Array) -> tuple[Strata, Array] | None:
-    """Return the strata of groups with sizes a (sums of squares of z), and F^-1."""
-    least, most = a.min(), a.max()
-    root = np.sqrt(a)
-    F = 1 / root if least > 0 else np.where(a > 0, 1 / np.where(a > 0, root, 1.0), 0.0)
-    if most - least <= _SAME * most:
-        g, members, count = [most], [slice(None)], [len(a)]
-    else:
-        ordered = np.sort(a)
-        first = np.flatnonzero(np.diff(ordered, prepend=-1.0) > _SAME * most)
-        if len(first) >= _TABLES:
-            return None
-        g = ordered[first]
-        which = np.searchsorted(g, a + 0.5 * _SAME * most, side="right") - 1
-        members = [np.flatnonzero(which == k) for k in range(len(g))]
-        count = np.bincount(which)
-    return Strata(np.array([[0.0, *g]]), members, np.array([0.0, *count])), F
-
-
-def _by_matrix(A: Array, E: Array, components: int) -> tuple[Rule, Array] | None:
-    """Return strata if the patterns commute, a shared factor if they are small, and F^-1'."""
-    values, vectors = np.linalg.eigh(A)
-    some = values > 1e-11 * values[-1]
-    root = np.sqrt(values[some])
-    F, back = vectors[:, some] * root, vectors[:, some] / root
-    G = F.T @ E @ F
-    size = np.abs(G).max()
-    if all(np.abs(a @ b - b @ a).max() <= _SAME * size**2 for a, b in combinations(G, 2)):
-        # a mixture in which no two strata are likely to have the same eigenvalue
-        U = np.linalg.eigh(np.tensordot(np.sqrt(np.arange(2, 2 + len(G))), G, 1))[1]
-        turned = U.T @ G @ U
-        g = np.diagonal(turned, axis1=1, axis2=2)
-        left = np.abs(turned - g[:, :, None] * np.eye(g.shape[1])).max()
-        if left <= 10 * _SAME * size:
-            first: list[int] = []
-            which = np.empty(g.shape[1], int)
-            for i, own in enumerate(g.T):
-                near = [
-                    k for k, j in enumerate(first) if np.abs(own - g[:, j]).max() <= _SAME * size
-                ]
-                which[i] = near[0] if near else len(first)
-                first += [] if near else [i]
-            if len(first) < _TABLES:
-                members = [np.flatnonzero(which == k) for k in range(len(first))]
-                count = np.append(0.0, components * np.bincount(which))
-                sizes = np.where(np.abs(g[:, first]) <= _SAME * size, 0.0, g[:, first])
-                return Strata(np.insert(sizes, 0, 0.0, axis=1), members, count), back @ U
-    if len(root) ** 2 < _TABLES:
-        return SharedFactor(G, components), back
-    return None
