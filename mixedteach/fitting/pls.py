@@ -11,8 +11,8 @@ theta (the free entries of Lambda) everything else has a closed form:
     REML deviance = 2 log|L| + 2 log|R_X| + (n-p) [1 + log(2 pi r^2 / (n-p))]
 
 This file is written to be read and shown; :mod:`mixedteach.fitting.blocks` computes the same
-numbers by blocks, :mod:`mixedteach.fitting.condensed` those of balanced designs, and tests hold them
-together.
+numbers by blocks, :mod:`mixedteach.fitting.condensed` those of balanced designs, and tests hold
+them together.
 
 Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), sections 3.4 to 3.6.
 """
