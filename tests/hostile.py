@@ -763,7 +763,7 @@ HOSTILE = [
          import os, signal
          print("pids", sorted(int(p) for p in os.listdir("/proc") if p.isdigit())[-1] < 1000)
          for place in ("/proc/kcore", "/proc/kallsyms", "/proc/1/fd/0", "/proc/1/fd/5",
-                       "/proc/sysrq-trigger", "/proc/1/root/root", "/proc/1/environ", "/dev/mem",
+                       "/proc/sysrq-trigger", "/proc/1/root", "/proc/1/environ", "/dev/mem",
                        "/dev/kmsg", "/sys/kernel", "/run/user", "/var/run/docker.sock"):
              try: print("WORKED", place, open(place, "rb").read(50))
              except OSError: pass
