@@ -45,6 +45,7 @@ from mixedteach.fit_checks import (
     unit_notes,
 )
 from mixedteach.fitting.lmm import Fit, Problem
+from mixedteach.fitting.optimise import NotToldApart
 from mixedteach.fitting.room import NoRoom
 from mixedteach.fixed_effects import FixedEffects, keep_columns
 from mixedteach.formula import Formula, parse
@@ -902,7 +903,12 @@ def lmer(
     check_confounded(problem, random)
     if any(problem.tied):
         check_told_apart(problem, random)
-    return MixedModel(parsed, frame, design, random, problem.fit(reml), kept, ddf, notes)
+    try:
+        fit = problem.fit(reml)
+    except NotToldApart:
+        check_told_apart(problem, random)  # names them
+        raise
+    return MixedModel(parsed, frame, design, random, fit, kept, ddf, notes)
 
 
 def check_reml(reml: Any) -> bool:

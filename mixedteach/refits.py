@@ -141,10 +141,13 @@ class Refits:
             F, q, den = rows[:, 0], rows[:, 1], rows[:, 2]
         else:
             L = contrasts(model, kind, counted)[terms[term]]
-            den_df = method.terms[terms[term]] if counted else np.inf
+            den_df = method.terms[terms[term]] if counted and len(L) else np.inf  # none: aliased
             nothing = np.full(len(self), np.nan)
             F, q, den = self.test(L, ddf, den_df) if len(L) else (nothing, 0, nothing)
             q = np.full(len(self), q)
+            # a test that is none, or one of fewer rows, is left to the method for one fit
+            for i in np.flatnonzero(np.isnan(F) & self.llf.notna()) if len(L) else ():
+                F[i], q[i], den[i] = self._test_alone(self.responses[i], terms[term], ddf, kind)
         p = many.f_pvalues(many.Tests(F, np.maximum(q, 1), den))
         table = pd.DataFrame({"num_df": q, "den_df": den, "F": F, "p": p}, index=self.index)
         return Table(

@@ -15,6 +15,7 @@ import mixedteach as mt
 from mixedteach.errors import FitError
 from mixedteach.fitting import batch as module
 from mixedteach.fitting.batch import Batch, NotTogether
+from mixedteach.inference import many as many_tests
 from mixedteach.inference.anova import contrasts
 from mixedteach.inference.bootstrap import bootstrap_estimates
 
@@ -239,3 +240,38 @@ def test_a_term_that_is_not_there_is_refused_in_words() -> None:
         many.anova("metod")
     with pytest.raises(mt.InferenceError, match="not a type of ANOVA"):
         many.anova("method", type=4)
+
+
+def test_a_term_that_others_determine_has_no_test_by_any_method() -> None:
+    data = table(1, 0)
+    data["twin"] = (data["b"] == "l").astype(float)
+    with pytest.warns(mt.MixedTeachWarning, match="twin"):
+        m = mt.lmer("y ~ b + twin + (1|g)", data)
+    many = m.refit_many(m.simulate(2, seed=1))
+    for ddf in ("containment", "satterthwaite", "kenward-roger"):
+        assert many.anova("twin", ddf=ddf)["num_df"].tolist() == [0, 0]
+        assert many.anova("b", ddf=ddf)["num_df"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("A", [0.3, 1 - 1e-13, 1.0, 1 + 1e-13])
+def test_kenward_rogers_df_of_one_row_are_two_over_a(A: float) -> None:
+    """Kenward and Roger (1997), section 4, with A1 = A2 = A, as algebra has them; rounding not."""
+    scaling, m = many_tests._moments(1, np.array([A]), np.array([A * (1 + 1e-15)]))
+    assert m[0] == pytest.approx(2 / A, abs=1e-10)
+    assert scaling[0] == pytest.approx(1.0, abs=1e-10)
+
+
+def test_a_negative_adjusted_variance_is_no_test_as_in_a_single_fit() -> None:
+    m = model("slope")
+    many = m.refit_many(m.simulate(3, seed=1))
+    original = many_tests._pseudo_inverses
+    try:
+        many_tests._pseudo_inverses = lambda X: -1e3 * original(X)
+        L = np.array([[0.0, 1.0]])
+        assert np.isnan(many.test(L, "kenward-roger").F).all()
+    finally:
+        many_tests._pseudo_inverses = original
+    F = many.anova("x", ddf="kenward-roger")["F"]
+    assert F.iloc[0] == pytest.approx(
+        m.refit(many.responses[0]).anova(ddf="kenward-roger")["F"].iloc[0]
+    )

@@ -279,3 +279,27 @@ def test_a_model_survives_its_journey_to_another_process(monkeypatch: pytest.Mon
     assert not other.fit.problem.moments.exact
     assert str(other.summary()) == str(model.summary())
     assert other.refit(model.fit.problem.y).llf == pytest.approx(model.llf, abs=1e-9)
+
+
+# lines for three g that almost agree: the variance of slopes is singular and the valley narrow
+NARROW = [
+    [2.113, 1.806, 0.173, 0.045, 0.88, 0.573, -0.339, -0.468, -0.351, -0.659, -0.852, -0.982],
+    [2.113, 1.803, 0.173, 0.046, 0.881, 0.572, -0.34, -0.469, -0.352, -0.659, -0.852, -0.98],
+    [2.113, 1.803, 0.175, 0.045, 0.881, 0.572, -0.338, -0.468, -0.352, -0.66, -0.853, -0.98],
+]
+
+
+def test_where_the_average_information_crawls_the_exact_hessian_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    g, h, k, r = np.indices((3, 3, 2, 2)).reshape(4, -1)
+    data = pd.DataFrame({"g": g, "hk": 2 * h + k, "x": 4.0 * h + 2 * k + r, "y": np.ravel(NARROW)})
+    data = pd.concat([data, data.iloc[[13]]])
+    fits = []
+    for many in (1, 10**9):
+        monkeypatch.setattr(blocks, "MANY", many)
+        fits.append(mt.lmer("y ~ 0 + (x|g) + (1|hk)", data, reml=False))
+    ours, theirs = fits
+    assert not ours.fit.problem.moments.exact
+    assert ours.converged
+    assert ours.llf == pytest.approx(theirs.llf, abs=1e-8)

@@ -257,3 +257,25 @@ def test_a_large_variance_of_a_crossed_factor(ratio: float) -> None:
     assert min(expected) > 0
     assert model.converged
     np.testing.assert_allclose(model.variance_components["variance"], expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_variances_beside_which_the_fixed_effects_leave_nothing_are_refused(reml: bool) -> None:
+    """Three rows are left of nine, in one stratum: the deviance has a floor, no lowest point."""
+    g, h = np.indices((3, 3)).reshape(2, -1)
+    letters = np.array(list("abc"))
+    y = np.random.default_rng(1).standard_normal(9)
+    latin = {"g": letters[g], "h": letters[h], "f": letters[(g + h) % 3]}
+    data = pd.DataFrame({**latin, "x": g.astype(float), "y": y})
+    with pytest.raises(mt.FitError, match=r"cannot tell .1 . g. and .1 . h. apart"):
+        mt.lmer("y ~ f*x + (1|g) + (1|h)", data, reml=reml)
+
+
+def test_kenward_rogers_f_may_be_nothing() -> None:
+    """Two means of three groups of two: df 0, F 0, p missing, as in lmerTest 3.1 and pbkrtest."""
+    y = [0.5179, 0.4194, -1.0298, -0.0165, 1.6485, 0.9186]
+    data = pd.DataFrame({"g": list("aabbcc"), "f": list("uvuvuv"), "y": y})
+    row = mt.lmer("y ~ 0 + f + (1|g)", data).anova(ddf="kenward-roger").loc["f"]
+    assert row["F"] == pytest.approx(0, abs=1e-12)
+    assert row["den_df"] == pytest.approx(0, abs=1e-9)
+    assert np.isnan(row["p"])

@@ -17,6 +17,7 @@ Variance Components, section 6.6, for the derivatives in the variances.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -134,6 +135,7 @@ class Criterion:
         self.n = moments.n
         self.df = moments.n - self.p if reml else moments.n
         self.scalar = all(k == 1 for k in moments.sizes)
+        self.exact = moments.exact
 
     def D(self, theta: Array) -> list[Array]:
         """Return the relative covariance matrices Lambda Lambda' of the terms."""
@@ -175,10 +177,16 @@ class Criterion:
         value, r2, beta, Phi = self.profile(pieces)
         if np.isinf(value):
             return self.nowhere(theta, pieces)
-        derivatives = delta_derivatives if self.moments.exact else average_derivatives
+        derivatives = delta_derivatives if self.exact else average_derivatives
         score, hessian = derivatives(pieces, beta, Phi, r2, self.df, self.reml)
         gradient, hessian = self.chain(theta, score, hessian)
         return State(theta, value, r2, beta, Phi, pieces, gradient, hessian, score)
+
+    def exactly(self) -> Criterion:
+        """Return the same with the exact Hessian in place of the average information."""
+        other = copy(self)
+        other.exact = True
+        return other
 
     def nowhere(self, theta: Array, pieces: Pieces) -> State:
         """Return the state of a theta at which the deviance is infinite."""

@@ -97,6 +97,8 @@ class Blocks:
         Of another response, to be shared.
     """
 
+    exact = True  # as in ``Moments``
+
     def __init__(
         self, K: Array, codes: Sequence[Array], bases: Sequence[Array], groups: Sequence[int],
         residual: Residual, tied: Sequence[bool] = (), buckets: list[_Bucket] | None = None,

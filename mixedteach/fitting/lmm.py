@@ -144,6 +144,9 @@ class _Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.criterion, name)
 
+    def exactly(self) -> _Watched:
+        return _Watched(self.criterion.exactly(), self.bar)
+
     def at(self, theta: Array) -> State:
         self.bar.update()
         return self.criterion.at(theta)

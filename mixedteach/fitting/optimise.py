@@ -29,11 +29,22 @@ Array = np.ndarray
 
 _LARGE = 1e7  # a relative standard deviation beyond this means a residual variance of zero
 _SMALL = 0.05  # a relative standard deviation below this is perhaps zero
+_FLAT = 1e-6  # a gradient below this, for each degree of freedom, is zero
 _SUSPECT = 100  # and so does one beyond this at which the search cannot come to rest
 NO_RESIDUAL = (
     "The residual variance tends to zero: the fixed and random effects reproduce the response "
     "exactly. Remove a random effect or check the response for copied values."
 )
+
+
+class NotToldApart(FitError):
+    """The design says nothing about some combination of the variances."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The data cannot tell the variances apart: what is left beside the fixed effects holds "
+            "too little. Leave a random effect or some fixed effects out."
+        )
 
 
 @dataclass(frozen=True)
@@ -100,18 +111,31 @@ def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
             if trial.value < best.value - 1e-9:
                 best = trial
                 path.append((best.theta, best.value))
+    if not criterion.exact and not all(_verdict(criterion, best, on_diagonal)):
+        # the average information crawls where the deviance is far from a parabola
+        criterion = criterion.exactly()
+        stuck = _near_zero(best.theta, on_diagonal) & (best.theta != 0)
+        other = np.where(stuck, 0.1, best.theta)
+        trial = descend(criterion, other, np.ones(len(other), bool), path)
+        trial = _settle(criterion, trial, on_diagonal, path)
+        best = trial if trial.value < best.value + 1e-9 else best
     theta = _positive(best.theta, sizes)
     if not np.array_equal(theta, best.theta):
         best = criterion.at(theta)
     zero = on_diagonal & (best.theta == 0)
-    scale = 1e-6 * max(1.0, criterion.df)
-    slope, hessian = _within(best, ~zero)
-    flat = bool(np.abs(slope).max(initial=0.0) < scale)
-    curvature = np.linalg.eigvalsh(hessian) if len(hessian) else slope
-    curved = curvature.min(initial=0.0) > -scale * max(1.0, curvature.max(initial=0.0))
+    flat, curved = _verdict(criterion, best, on_diagonal)
     if not np.isfinite(best.value) or (not flat and np.abs(theta).max() > _SUSPECT):
         raise FitError(NO_RESIDUAL)
-    return Optimum(best, path, zero, flat and bool(curved))
+    return Optimum(best, path, zero, flat and curved)
+
+
+def _verdict(criterion: Criterion, state: State, on_diagonal: Array) -> tuple[bool, bool]:
+    """Say whether the gradient is zero to rounding, and whether no direction leads down."""
+    scale = _FLAT * max(1.0, criterion.df)
+    slope, hessian = _within(state, ~(on_diagonal & (state.theta == 0)))
+    curvature = np.linalg.eigvalsh(hessian) if len(hessian) else slope
+    curved = curvature.min(initial=0.0) > -scale * max(1.0, curvature.max(initial=0.0))
+    return bool(np.abs(slope).max(initial=0.0) < scale), bool(curved)
 
 
 def _within(state: State, free: Array) -> tuple[Array, Array]:
@@ -148,7 +172,14 @@ def _near_zero(theta: Array, on_diagonal: Array) -> Array:
 
 
 def mivque(criterion: Criterion) -> Array:
-    """Return theta after one scoring step for (sigma^2, variances) from D = I."""
+    """Return theta after one scoring step for (sigma^2, variances) from D = I.
+
+    Raises
+    ------
+    NotToldApart
+        If the expected information is singular (it is so at every D or at none), so that the
+        deviance has a floor and no lowest point.
+    """
     sizes = criterion.moments.sizes
     ones = _lambda_start(sizes, 1.0)
     r2, t1, t2, q1 = criterion.scores(ones)
@@ -159,6 +190,8 @@ def mivque(criterion: Criterion) -> Array:
     information[0, 0] = (criterion.n - criterion.p) - t1 @ delta - t01 @ delta
     information[0, 1:] = information[1:, 0] = t01
     information[1:, 1:] = t2
+    if criterion.moments.exact and is_singular(information):
+        raise NotToldApart
     score = np.append(r2 - q1 @ delta, q1)
     gamma = np.linalg.lstsq(information, score, rcond=None)[0]
     sigma2 = gamma[0] if gamma[0] > 0 else 0.1 * r2 / criterion.df
@@ -170,6 +203,12 @@ def mivque(criterion: Criterion) -> Array:
         values = np.clip(values, 0.01, 1e6)
         lambdas.append(np.linalg.cholesky((vectors * values) @ vectors.T))
     return theta_of(lambdas, sizes)
+
+
+def is_singular(information: Array) -> bool:
+    """Say whether an information matrix is singular, whatever the units of the parameters."""
+    scale = 1 / np.sqrt(np.maximum(information.diagonal(), 1e-300))
+    return bool(np.linalg.eigvalsh(scale[:, None] * information * scale)[0] <= 1e-9)
 
 
 def _covariances(delta: Array, sizes: list[int]) -> list[Array]:
@@ -213,8 +252,8 @@ def descend(
 ) -> State:
     """Newton's method in the free entries of theta.
 
-    `criterion` is anything with ``df`` and ``at(theta)``; what ``at`` returns has ``theta``,
-    ``value``, ``gradient`` and ``hessian``.
+    `criterion` is anything with ``df``, ``exact`` and ``at(theta)``; what ``at`` returns has
+    ``theta``, ``value``, ``gradient`` and ``hessian``.
     """
     state = _evaluate(criterion, theta)
     if state is None:
@@ -223,7 +262,7 @@ def descend(
             "the variances are too far apart. Centre or rescale the covariates."
         )
     path.append((state.theta, state.value))
-    for _ in range(200):
+    for _ in range(200 if criterion.exact else 60):
         step = np.zeros_like(theta)
         gradient, hessian = _within(state, free)
         values, vectors = np.linalg.eigh(hessian)

@@ -81,7 +81,8 @@ def anova_table(
                 f"{labels[-1]}: not estimable; the other terms determine it, or the data hold no "
                 "observations for it."
             )
-        mean_sq = (F / test.scaling) * model.scale
+        # Kenward and Roger may scale F to nothing; then the mean square cannot be had from it
+        mean_sq = (F / test.scaling) * model.scale if test.scaling else np.nan
         rows.append((mean_sq * q, mean_sq, q, den, F, f_pvalue(F, q, den)))
     if intercept and () not in hypotheses:
         raise InferenceError("The model has no intercept to test: leave intercept=True out.")

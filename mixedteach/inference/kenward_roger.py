@@ -93,7 +93,9 @@ class KenwardRoger:
         V0, V1, V2 = 1 + c1 * B, 1 - c2 * B, 1 - c3 * B
         V0 = 0.0 if abs(V0) < 1e-10 else V0
         E = 1 - A2 / q
-        ratio = 1.0 if abs(E) < 1e-14 and abs(V1) < 1e-14 else E / V1
+        # for one row E = V1, whatever rounding makes of them where both are nearly zero
+        both_zero = abs(E) < 1e-14 and abs(V1) < 1e-14
+        ratio = 1.0 if q == 1 or both_zero else E / V1
         with np.errstate(divide="ignore"):  # rho may be infinite: then m = 4
             rho = np.divide(ratio**2 * V0, q * V2)
             m = float(4 + np.divide(q + 2, q * rho - 1))

@@ -130,8 +130,13 @@ def kenward_roger(batch: Batch, at: States, coefficients: Array, L: Array) -> Te
     scaling, m = _moments(q, A1, A2)
     estimate = coefficients @ l.T
     variance = sigma2[:, None, None] * (l @ adjusted @ l.T)
-    solved = np.linalg.solve(variance, estimate[:, :, None])[:, :, 0]
-    return Tests(scaling * (estimate * solved).sum(axis=1) / q, q, m)
+    # an adjusted variance may come out negative: such a fit has no test (of so many rows)
+    values = np.linalg.eigvalsh(variance)
+    none = values[:, 0] <= 1e-10 * np.maximum(values[:, -1], 0.0)
+    solved = np.linalg.solve(np.where(none[:, None, None], np.eye(q), variance),
+                             estimate[:, :, None])[:, :, 0]  # fmt: skip
+    F = scaling * (estimate * solved).sum(axis=1) / q
+    return Tests(np.where(none, np.nan, F), q, np.where(none, np.nan, m))
 
 
 def _traces(X: Array) -> Array:
@@ -184,7 +189,8 @@ def _moments(q: int, A1: Array, A2: Array) -> tuple[Array, Array]:
     V0 = np.where(np.abs(V0) < 1e-10, 0.0, V0)
     E = 1 - A2 / q
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where((np.abs(E) < 1e-14) & (np.abs(V1) < 1e-14), 1.0, E / V1)
+        both_zero = (np.abs(E) < 1e-14) & (np.abs(V1) < 1e-14)
+        ratio = np.where((q == 1) | both_zero, 1.0, E / V1)
         rho = ratio**2 * V0 / (q * V2)
         m = 4 + (q + 2) / (q * rho - 1)
         scaling = np.where(np.abs(m - 2) < 1e-2, 1.0, m * E / (m - 2))
