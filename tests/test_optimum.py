@@ -279,3 +279,19 @@ def test_kenward_rogers_f_may_be_nothing() -> None:
     assert row["F"] == pytest.approx(0, abs=1e-12)
     assert row["den_df"] == pytest.approx(0, abs=1e-9)
     assert np.isnan(row["p"])
+
+
+def test_a_zero_that_looks_higher_until_the_other_variance_grows_is_found() -> None:
+    """Two crossed factors, ML: valleys at (0.32, 0.14) and, lower by 0.3, at (0, 0.34)."""
+    g = np.repeat([2, 1, 0], [17, 19, 18])
+    h = [int(c) for c in "444433332221111100043333332221111110043332221111100000"]
+    x = [float(c) for c in "011100100011001001100010111111010111000110011001010000"]
+    y = [-1, 0, 1, 0, -2, -3, -3, 1, -2, 0, -5, -4, -1, -1, -4, -1, 2, -3, -2, -1, -2, 0, 1, -2, 0,
+         0, -3, 5, -4, -2, -2, -4, -2, -3, -2, -4, -2, -5, -3, -2, -6, 0, -1, 0, -3, -4, -1, 2, 0,
+         4, -1, -1, -2, 2]  # fmt: skip
+    data = pd.DataFrame({"g": g, "h": h, "x": x, "y": y})
+    m = mt.lmer("y ~ 0 + x + (1|g) + (1|h)", data, reml=False)
+    assert m.deviance == pytest.approx(243.2648446645, abs=1e-8)  # dense algebra, L-BFGS
+    assert m.theta == pytest.approx([0, 0.34306218], abs=1e-6)
+    assert m.profile_deviance([0.32396727, 0.14038589]) > m.deviance + 0.3
+    assert m.refit_many(np.array(y)[:, None]).llf[0] == pytest.approx(m.llf, abs=1e-9)

@@ -36,7 +36,7 @@ from mixedteach.errors import FitError
 from mixedteach.fitting.blocks import Pieces
 from mixedteach.fitting.criterion import jacobian
 from mixedteach.fitting.lmm import Problem
-from mixedteach.fitting.optimise import diagonal
+from mixedteach.fitting.optimise import MODERATE, NEARLY, diagonal
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -412,16 +412,25 @@ class Batch:
             odd[rows[trial.value < best.value[rows] - 1e-9]] = True
         rows = np.flatnonzero(~near.any(axis=1) & active)
         for j in np.flatnonzero(self.on_diagonal):
-            one = rows[np.abs(best.theta[rows, j]) < 1]
+            one = rows[np.abs(best.theta[rows, j]) < MODERATE]
             if len(one):
                 theta = best.theta[one].copy()
                 theta[:, j] = 0.0
-                odd[one[self.at(theta, of[one]).value < best.value[one] - 1e-9]] = True
-        several = rows[(self.on_diagonal & (np.abs(best.theta[rows]) < 1)).sum(axis=1) > 1]
+                odd[one[self._lower_at_zero(theta, best, of, one)]] = True
+        several = rows[(self.on_diagonal & (np.abs(best.theta[rows]) < MODERATE)).sum(axis=1) > 1]
         if len(several):
-            theta = np.zeros((1, best.theta.shape[1]))
-            odd[several[self.at(theta, of[several]).value < best.value[several] - 1e-9]] = True
+            theta = np.zeros((len(several), best.theta.shape[1]))
+            odd[several[self._lower_at_zero(theta, best, of, several)]] = True
         return odd
+
+    def _lower_at_zero(self, theta: Array, best: States, of: Responses, rows: Array) -> Array:
+        """Say for which rows the deviance falls below the best, zeros of theta left at zero."""
+        trial, value = self.at(theta, of[rows]), best.value[rows]
+        if theta.shape[1] > 1:
+            near = (trial.value >= value - 1e-9) & (trial.value < value + NEARLY)
+            free = ~(self.on_diagonal & (theta == 0))
+            self._descend(trial, of[rows], free, near & free.any(axis=1))
+        return trial.value < value - 1e-9
 
 
 def together(problem: Problem, reml: bool) -> Batch | None:

@@ -31,6 +31,8 @@ _LARGE = 1e7  # a relative standard deviation beyond this means a residual varia
 _SMALL = 0.05  # a relative standard deviation below this is perhaps zero
 _FLAT = 1e-6  # a gradient below this, for each degree of freedom, is zero
 _SUSPECT = 100  # and so does one beyond this at which the search cannot come to rest
+MODERATE = 2.0  # relative standard deviations below this are tried at zero
+NEARLY = 6.0  # a zero at which the deviance is higher by less is worth a search
 NO_RESIDUAL = (
     "The residual variance tends to zero: the fixed and random effects reproduce the response "
     "exactly. Remove a random effect or check the response for copied values."
@@ -152,19 +154,21 @@ def _lambda_start(sizes: list[int], value: float) -> Array:
 def _other_sides(criterion: Criterion, best: State, on_diagonal: Array) -> list[Array]:
     """Return starts from which another valley may be found.
 
-    At the boundary: one with all variances large. Inside: those with one of the small variances,
-    or all, at zero, if the deviance is lower there (a value costs little).
+    At the boundary: one with all variances large. Inside: those with one of the moderate variances,
+    or all, at zero, if the deviance is lower there (a value costs little), or so little higher
+    that it may fall below once the others take up what this one described.
     """
     if _near_zero(best.theta, on_diagonal).any():
         return [_lambda_start(criterion.moments.sizes, 3.0)]
     zeros = []
-    for j in np.flatnonzero(on_diagonal & (np.abs(best.theta) < 1)):
+    for j in np.flatnonzero(on_diagonal & (np.abs(best.theta) < MODERATE)):
         theta = best.theta.copy()
         theta[j] = 0.0
         zeros.append(theta)
     if len(zeros) > 1:
         zeros.append(np.zeros_like(best.theta))
-    return [theta for theta in zeros if criterion.value(theta) < best.value - 1e-9]
+    limit = best.value + (NEARLY if len(best.theta) > 1 else -1e-9)
+    return [theta for theta in zeros if criterion.value(theta) < limit]
 
 
 def _near_zero(theta: Array, on_diagonal: Array) -> Array:
