@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import mixedteach as mt
 from mixedteach.errors import FitError
 from mixedteach.fitting.condensed import CondensedCriterion, OrthogonalCriterion
 from mixedteach.fitting.criterion import Criterion, theta_of
@@ -248,3 +250,19 @@ def test_designs_that_are_not_balanced_take_the_plain_path() -> None:
 
 def test_diagonal_entries_are_known_for_every_kind() -> None:
     assert diagonal([1, 2]).tolist() == [True, True, False, True]
+
+
+def test_a_covariate_that_hardly_varies_within_groups_is_not_taken_for_one_of_groups() -> None:
+    """What varies within counts for much where groups differ much."""
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(20), 100)
+    x = rng.standard_normal(20)[g] + 2e-5 * rng.standard_normal(2000)
+    y = 30 * rng.standard_normal(20)[g] + rng.standard_normal(2000)
+    m = mt.lmer("y ~ x + (1|g)", pd.DataFrame({"g": g, "x": x, "y": y}))
+    weights = np.eye(100) - m.theta[0] ** 2 / (1 + 100 * m.theta[0] ** 2)  # V^-1 sigma^2, a group
+    X = np.column_stack([np.ones(2000), x]).reshape(20, 100, 2)
+    WX = weights @ X
+    beta = np.linalg.solve(
+        np.einsum("gni,gnj->ij", X, WX), np.einsum("gni,gn->i", WX, y.reshape(20, 100))
+    )
+    np.testing.assert_allclose(m.params, beta, rtol=1e-5)

@@ -66,7 +66,7 @@ class Rule(Protocol):
     def weights(self, delta: Array) -> Weights:
         """Return all weights at delta."""
 
-    def without(self, n: int, tables: Array) -> Rule | None:
+    def without(self, tables: Array) -> Rule | None:
         """Return the same with the degrees of freedom of fixed effects taken out.
 
         `tables` are those of orthonormal fixed effects. None if these do not lie one by one in
@@ -119,11 +119,11 @@ class Strata:
         P, T1, T2 = gx * x, gx @ self.count, (gx * self.count) @ gx.T
         return Weights(log_det, x, P, self._pairs * (x * x * x), T1, T2)
 
-    def without(self, n: int, tables: Array) -> Strata | None:
+    def without(self, tables: Array) -> Strata | None:
         """Return the strata with p_k taken off, if the tables of Q are projectors."""
         flat = tables.reshape(len(tables), -1)
         ranks = flat[:, :: tables.shape[1] + 1].sum(axis=1)
-        if np.abs(ranks - (flat * flat).sum(axis=1)).max() > SAME * n:
+        if np.abs(ranks - (flat * flat).sum(axis=1)).max() > SAME:
             return None
         count = self.count.copy()
         count[1:] -= np.rint(ranks)
@@ -192,7 +192,7 @@ class SharedFactor:
         T2 = self.components * (flat @ GX.transpose(0, 2, 1).reshape(R, -1).T)
         return Weights(log_det, S, P, Q, T1, T2)
 
-    def without(self, n: int, tables: Array) -> SharedFactor | None:
+    def without(self, tables: Array) -> SharedFactor | None:
         """Take off the effects that vary between components, if all do so in all coordinates.
 
         The tables of Q then multiply like matrix units, T_ij T_kl = T_il if j = k, else 0.
@@ -201,7 +201,7 @@ class SharedFactor:
         T = tables.reshape(q, q, p, p)
         products = np.einsum("ijab,klbc->ijklac", T, T)
         units = np.einsum("jk,ilac->ijklac", np.eye(q), T)
-        if p == 0 or np.abs(products - units).max() > SAME * n:
+        if p == 0 or np.abs(products - units).max() > SAME:
             return None
         return SharedFactor(self.G, self.components - float(np.rint(np.trace(T[0, 0]))))
 

@@ -45,7 +45,7 @@ class Layout:
     def __post_init__(self) -> None:
         p = self.Y.shape[2]
         tables = self.of_fixed[1:].reshape(len(self.rule.squares), p, p)
-        self.restricted = self.rule.without(self.n, tables) if p else self.rule
+        self.restricted = self.rule.without(tables) if p else self.rule
 
     @cached_property
     def of_fixed(self) -> Array:
