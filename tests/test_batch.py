@@ -13,6 +13,7 @@ import pytest
 
 import mixedteach as mt
 from mixedteach.errors import FitError
+from mixedteach.fitting import alike
 from mixedteach.fitting import batch as module
 from mixedteach.fitting.batch import Batch, NotTogether
 from mixedteach.inference import many as many_tests
@@ -136,7 +137,7 @@ def test_blocks_that_are_too_many_or_too_large_are_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     m = model("crossed")
-    monkeypatch.setattr(module, "_LARGEST", 5)
+    monkeypatch.setattr(alike, "_LARGEST", 5)
     with pytest.raises(NotTogether):
         Batch(m.fit.problem)
     assert not m.refit_many(responses(m, 2).T).together

@@ -28,39 +28,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mixedteach.errors import FitError
+from mixedteach.fitting.alike import NotTogether, blocks_alike, columns_of, condensed, solve
 from mixedteach.fitting.blocks import Pieces
 from mixedteach.fitting.criterion import jacobian
 from mixedteach.fitting.lmm import Problem
 from mixedteach.fitting.optimise import MODERATE, NEARLY, diagonal
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
 Array = np.ndarray
 
-_LARGEST = 120  # random effects in a block
 _WORTH = 2e6  # multiplications for one evaluation beyond which nothing is gained
 _LARGE = 100.0  # relative standard deviations beyond this are looked at one by one
 _ROUNDS = 60
-
-
-@dataclass(frozen=True)
-class Alike:
-    """Blocks with the same A: their columns (C, q), A (q, q), h (C, q, p), G (q q, p p), E_r."""
-
-    columns: Array
-    A: Array
-    inverse: Array
-    h: Array
-    G: Array
-    swap: Array
-    mask: Array
-    pattern: Array
 
 
 @dataclass
@@ -131,13 +113,13 @@ class Batch:
         self.on_diagonal = diagonal(self.sizes)
         R = len(self.on_diagonal)
         self.T = jacobian(np.zeros(R), self.sizes)[1]
-        self.Z, term, block = _columns(problem)
-        blocks = _blocks(self.Z, term, block)
+        self.Z, term, block = columns_of(problem)
+        blocks = blocks_alike(self.Z, term, block)
         self.work = _work([A for _, A in blocks], self.p, R, len(term))
         if self.work > _WORTH:
             raise NotTogether
         N = self.Z.T @ problem.Q
-        self.kinds = [_alike(columns, A, term, self.sizes, N) for columns, A in blocks]
+        self.kinds = [condensed(columns, A, term, self.sizes, N) for columns, A in blocks]
         self.XX = np.eye(self.p)
         for kind in self.kinds:
             self.XX = self.XX - np.einsum("ciu,ij,cjv->uv", kind.h, kind.A, kind.h, optimize=True)
@@ -176,7 +158,7 @@ class Batch:
         solved = []
         for kind, h in zip(self.kinds, of.h, strict=True):
             q, C = len(kind.A), len(kind.columns)
-            M, value = _solve(kind, delta)
+            M, value = solve(kind, delta)
             log_det = log_det + C * value
             EM = M[:, kind.swap] * kind.mask[:, :, None]  # (B, R, q, q)
             t1 += C * np.trace(EM, axis1=2, axis2=3)
@@ -255,7 +237,7 @@ class Batch:
         T1, T2 = np.zeros((len(theta), R)), np.zeros((len(theta), R, R))
         for kind in self.kinds:
             q, C = len(kind.A), len(kind.columns)
-            M, value = _solve(kind, delta)
+            M, value = solve(kind, delta)
             log_det += C * value
             EM = M[:, kind.swap] * kind.mask[:, :, None]
             T1 += C * np.trace(EM, axis1=2, axis2=3)
@@ -520,81 +502,6 @@ class BatchFit:
         return -0.5 * self.value
 
 
-# -- the design, by kinds of blocks ----------------------------------------------------------------
-
-
-def _columns(problem: Problem) -> tuple[csr_matrix, Array, Array]:
-    """Return Z, and for each of its columns the term and the block it belongs to."""
-    from scipy.sparse import csr_matrix, hstack
-    from scipy.sparse.csgraph import connected_components
-
-    n, parts, levels, block_of = problem.n, [], [], []
-    rows, first = np.arange(n), 0
-    for codes, basis, groups in zip(problem.codes, problem.turned, problem.groups, strict=True):
-        k = basis.shape[1]
-        where = (codes[:, None] * k + np.arange(k)).ravel()
-        parts.append(csr_matrix((basis.ravel(), (np.repeat(rows, k), where)), (n, groups * k)))
-        levels.append(csr_matrix((np.ones(n), (rows, codes)), (n, groups)))
-        block_of.append(first + np.repeat(np.arange(groups), k))
-        first += groups
-    met = hstack(levels, format="csr")
-    together = connected_components(met.T @ met, directed=False)[1]
-    term = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
-    return hstack(parts, format="csr"), term, together[np.concatenate(block_of)]
-
-
-def _blocks(Z: csr_matrix, term: Array, block: Array) -> list[tuple[Array, Array]]:
-    """Return blocks alike: their columns (C, q) and their common A."""
-    size = np.bincount(block)
-    if size.max(initial=0) > _LARGEST:
-        raise NotTogether
-    order = np.argsort(block, kind="stable")
-    begin = np.concatenate([[0], np.cumsum(size)[:-1]])
-    place = np.empty(len(order), np.intp)
-    place[order] = np.arange(len(order)) - np.repeat(begin, size)
-    gram = (Z.T @ Z).tocoo()
-    out = []
-    for q in np.unique(size):
-        members = np.flatnonzero(size == q)
-        rank = np.full(len(size), -1)
-        rank[members] = np.arange(len(members))
-        columns = order[begin[members][:, None] + np.arange(q)]
-        A = np.zeros((len(members), q, q))
-        own = rank[block[gram.row]] >= 0
-        i, j = gram.row[own], gram.col[own]
-        A[rank[block[i]], place[i], place[j]] = gram.data[own]
-        key = np.hstack([term[columns], np.round(A.reshape(len(A), -1), 9) + 0.0])
-        first, kind = np.unique(key, axis=0, return_index=True, return_inverse=True)[1:]
-        out += [(columns[kind.ravel() == u], A[row]) for u, row in enumerate(first)]
-    return out
-
-
-class NotTogether(Exception):
-    """The blocks are too large, or too different, to be worth fitting together."""
-
-
-def _alike(columns: Array, A: Array, term: Array, sizes: list[int], N: Array) -> Alike:
-    q, p = len(A), N.shape[1]
-    inverse = np.linalg.pinv(A, rcond=1e-11, hermitian=True)
-    h = inverse @ N[columns]
-    G = np.einsum("ciu,cjv->ijuv", h, h, optimize=True).reshape(q * q, p * p)
-    swaps, masks = [], []
-    for t, k in enumerate(sizes):
-        own = np.flatnonzero(term[columns[0]] == t).reshape(-1, k)
-        for a in range(k):
-            for b in range(a, k):
-                swap, mask = np.arange(q), np.zeros(q)
-                swap[own[:, a]], swap[own[:, b]] = own[:, b], own[:, a]
-                mask[own[:, a]] = mask[own[:, b]] = 1.0
-                swaps.append(swap)
-                masks.append(mask)
-    swap, mask = np.array(swaps), np.array(masks)
-    pattern = np.zeros((len(swap), q, q))
-    for r in range(len(swap)):
-        pattern[r, np.arange(q), swap[r]] = mask[r]
-    return Alike(columns, A, inverse, h, G, swap, mask, pattern)
-
-
 def _work(A: list[Array], p: int, R: int, columns: int) -> float:
     """Return the multiplications of one evaluation for one response."""
     return float(
@@ -604,18 +511,6 @@ def _work(A: list[Array], p: int, R: int, columns: int) -> float:
 
 
 # -- small arrays, many of them --------------------------------------------------------------------
-
-
-def _solve(kind: Alike, delta: Array) -> tuple[Array, Array]:
-    """Return M = (I + A D)^-1 A and log|I + A D| for each delta."""
-    q = len(kind.A)
-    if q == 1:
-        B = 1.0 + kind.A[0, 0] * delta[:, :1, None]
-        return kind.A / B, np.log(B[:, 0, 0])
-    D = (delta @ kind.pattern.reshape(len(kind.pattern), -1)).reshape(-1, q, q)
-    B = np.eye(q) + kind.A @ D
-    M = np.linalg.solve(B, kind.A)
-    return 0.5 * (M + np.swapaxes(M, 1, 2)), np.linalg.slogdet(B)[1]
 
 
 def _products(left: Array, right: Array) -> Array:
