@@ -41,6 +41,8 @@ class Refits:
         The log-likelihood, restricted under REML.
     boundary : Series of bool
         Whether a variance is estimated as zero or a correlation matrix as singular.
+    failed : int
+        How many responses could not be fitted.
     responses : ndarray, shape (responses, nobs)
     together : bool
         Whether the fits were made together; the numbers are the same.
@@ -88,8 +90,7 @@ class Refits:
         return len(self.index)
 
     def __repr__(self) -> str:
-        failed = int(self.llf.isna().sum())
-        lost = f"; {failed} could not be fitted" if failed else ""
+        lost = f"; {self.failed} could not be fitted" if self.failed else ""
         return (
             f"{len(self)} fits of {self.model.formula_text}; {int(self.boundary.sum())} at the "
             f"boundary (a variance of zero){lost}"

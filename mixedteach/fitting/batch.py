@@ -26,6 +26,7 @@ ordinary is handed to it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -169,7 +170,7 @@ class Batch:
             yy = yy + np.einsum("bcq,bcq->b", Mh, h)
             solved.append((M, EM))
         XX = XX.reshape(len(XX), p, p)
-        Phi, log_xx = inverse(0.5 * (XX + np.swapaxes(XX, 1, 2)))
+        Phi, log_xx = _inverse(0.5 * (XX + np.swapaxes(XX, 1, 2)))
         beta = (Phi @ xy[:, :, None])[:, :, 0]
         r2 = yy - np.einsum("bi,bi->b", xy, beta)
         q1, q2, cross = np.zeros((B, R)), np.zeros((B, R, R)), np.zeros((B, R, p))
@@ -287,13 +288,10 @@ class Batch:
     def start(self, of: Responses) -> Array:
         """Return theta of each response after one scoring step from D = I (MIVQUE)."""
         R, B = len(self.on_diagonal), len(of)
-        one = self.at(self.on_diagonal[None].astype(float), of)
+        restricted = copy(self)
+        restricted.reml = True  # MIVQUE is REML's
+        one = restricted.at(self.on_diagonal[None].astype(float), of)
         t1, t2 = one.t1, one.t2
-        if not self.reml:  # MIVQUE is REML's
-            reml = Batch.__new__(Batch)
-            reml.__dict__.update(self.__dict__, reml=True)
-            one = reml.at(self.on_diagonal[None].astype(float), of)
-            t1, t2 = one.t1, one.t2
         delta = self.on_diagonal.astype(float)
         t01 = t1[0] - t2[0] @ delta
         t00 = (self.n - self.p) - t1[0] @ delta - t01 @ delta
@@ -520,7 +518,7 @@ def _products(left: Array, right: Array) -> Array:
     return left.reshape(B, R, -1) @ np.swapaxes(flat, 1, 2)
 
 
-def inverse(S: Array) -> tuple[Array, Array]:
+def _inverse(S: Array) -> tuple[Array, Array]:
     """Return S^-1 and log|S| of a stack of positive definite matrices."""
     if not S.shape[1]:
         return S, np.zeros(len(S))
