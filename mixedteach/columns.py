@@ -7,6 +7,7 @@ order; numbers are covariates. A call such as ``log(x)`` or ``C(width)`` is eval
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -59,11 +60,11 @@ def as_factor(name: str, values: Any, levels: Sequence[Any] | None = None) -> Fa
         values = values.array
     if levels is None and isinstance(values, pd.Categorical):
         codes, labels = np.asarray(values.codes, np.intp), values.categories
-        used = np.bincount(codes + 1, minlength=len(labels) + 1)[1:] > 0  # -1: missing
-        if not used.all():
-            place = np.append(np.cumsum(used) - 1, -1)  # -1 stays -1
-            codes, labels = place[codes], labels[used]
-        return Factor(name, tuple(labels), codes)
+        count = np.bincount(codes + 1, minlength=len(labels) + 1)[1:]  # -1: missing
+        if not count.all():
+            place = np.append(np.cumsum(count > 0) - 1, -1)  # -1 stays -1
+            codes, labels = place[codes], labels[count > 0]
+        return Factor(name, tuple(labels.tolist()), codes)
     if levels is None:
         codes, uniques = pd.factorize(pd.Series(values))  # pandas 2.2 refuses plain .array
         try:
@@ -439,7 +440,9 @@ def _complete(values: pd.Series) -> bool:
         return bool(array.codes.min() >= 0)
     if not isinstance(dtype, np.dtype):
         return False
-    return dtype.kind in "iub" or (dtype.kind == "f" and not np.isnan(values.values).any())
+    if dtype.kind in "iub":
+        return True
+    return dtype.kind == "f" and not math.isnan(values.values.min())  # NaN if one of them is
 
 
 def _is_plain(values: pd.Series) -> bool:

@@ -9,6 +9,7 @@ section 2.3 and 2.4; Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -52,13 +53,17 @@ class FixedDesign:
         names = list(dict.fromkeys(name for term in part.terms for name in term))
         self.components = {name: Component(part.components[name], columns) for name in names}
         self._check_levels()
-        self.frame = columns.data
+        self.n = len(columns)
         self._cells: tuple[tuple, Array] | None = None  # the row of the grid of each row of X
-        self._make(len(columns))
+        self._make(self.n)
 
     def _make(self, n: int) -> None:
         """Make X: where all is factors, each row is one of the grid of their levels."""
         fitted = {name: component.fitted for name, component in self.components.items()}
+        if not fitted and self.intercept:
+            self.full: set[tuple[TermNames, str]] = set()
+            self.X, self.names, self.columns = np.ones((n, 1)), ["Intercept"], {(): np.array([0])}
+            return
         levels = [
             (name, tuple(map(str, v.levels)))
             for name, v in fitted.items()
@@ -77,6 +82,11 @@ class FixedDesign:
             place = place * len(own) + fitted[name].codes
         self.X = grid[place]
         self._cells = key, place
+
+    @property
+    def of_factors(self) -> bool:
+        """Whether each row is one of a small grid of levels, so that X holds zeros and ones."""
+        return self._cells is not None or not self.components
 
     @cached_property
     def factored(self) -> tuple[Array, Array] | None:
@@ -129,12 +139,11 @@ class FixedDesign:
         self, frame: pd.DataFrame | None = None
     ) -> tuple[Array, list[str], dict[TermNames, Array]]:
         """Return X with a column for every level of every factor (SAS's design matrix)."""
-        source = self.frame if frame is None else frame
         if frame is None:
             values = {name: component.fitted for name, component in self.components.items()}
         else:
             values = {name: c.evaluate(frame) for name, c in self.components.items()}
-        return self._build(values, len(source), overparametrised=True)
+        return self._build(values, self.n if frame is None else len(frame), overparametrised=True)
 
     def treatment(self) -> tuple[Array, list[str], dict[TermNames, Array]]:
         """Return X in treatment coding whatever coding the formula asked for."""
@@ -142,7 +151,7 @@ class FixedDesign:
             name: Factor(v.name, v.levels, v.codes) if isinstance(v := c.fitted, Factor) else v
             for name, c in self.components.items()
         }
-        return self._build(values, len(self.frame))
+        return self._build(values, self.n)
 
     def factors(self, term: TermNames) -> frozenset[str]:
         """Return the factors of a term."""
@@ -205,9 +214,34 @@ def _full_rank_qr(X: Array) -> tuple[Array, Array] | None:
     n, p = X.shape
     if p > n:
         return None
+    if p <= _FEW:
+        return _gram_schmidt(X)
     lengths = np.sqrt(np.einsum("ij,ij->j", X, X))
     Q, R = np.linalg.qr(X / np.where(lengths > 0, lengths, 1.0))
     return (Q, R * lengths) if (np.abs(R.diagonal()) >= _ALIASED).all() else None
+
+
+def _gram_schmidt(X: Array) -> tuple[Array, Array] | None:
+    """Do the same for few columns, quicker than by LAPACK.
+
+    Every column is made orthogonal twice, which is enough: Giraud, Langou and Rozloznik (2005),
+    Computers and Mathematics with Applications 50, 1069-1075.
+    """
+    n, p = X.shape
+    Q, R = np.empty((n, p), order="F"), np.zeros((p, p))
+    for j in range(p):
+        x, before = X[:, j], Q[:, :j]
+        length = math.sqrt(x.dot(x))
+        for _ in range(2 if j else 0):
+            along = x.dot(before)
+            x = x - before.dot(along)
+            R[:j, j] += along
+        left = math.sqrt(x.dot(x))
+        if left <= _ALIASED * length:
+            return None
+        np.divide(x, left, out=Q[:, j])
+        R[j, j] = left
+    return Q, R
 
 
 Levels = tuple[tuple[str, tuple[str, ...]], ...]
@@ -251,6 +285,7 @@ def _code(name: str, values: Factor | Array, full: bool) -> tuple[Array, list[st
 
 
 _ALIASED = 1e-7
+_FEW = 4  # columns
 
 
 def aliased_columns(X: Array, tolerance: float = _ALIASED) -> list[int]:

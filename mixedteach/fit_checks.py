@@ -25,19 +25,18 @@ from mixedteach.formula import Formula
 Array = np.ndarray
 
 
-def check_size(
-    formula: Formula, y: Array, design: FixedDesign, random: Sequence[RandomTerm]
-) -> None:
-    """Refuse numbers whose squares cannot be computed."""
-    tables = [y[:, None], design.X, *(term.basis for term in random)]
-    sizes = np.concatenate([np.abs(table).max(axis=0, initial=0.0) for table in tables])
-    wrong = (sizes != 0) & ~((sizes > 1e-100) & (sizes < 1e100))
-    if not wrong.any():
-        return
-    names = [f"'{name}'" for own in (design, *(t.design for t in random)) for name in own.names]
-    what = [f"The response '{formula.response_name}'", *names][wrong.argmax()]
-    size = sizes[wrong.argmax()]
-    raise DataError(
+def check_size(design: FixedDesign, random: Sequence[RandomTerm]) -> None:
+    """Refuse columns with numbers whose squares cannot be computed."""
+    for own in dict.fromkeys([design, *(term.design for term in random)]):
+        if own.of_factors:
+            continue  # zeros and ones
+        for name, size in zip(own.names, np.abs(own.X).max(axis=0, initial=0.0), strict=True):
+            if size != 0 and not 1e-100 < size < 1e100:
+                raise DataError(_too_large(f"'{name}'", size))
+
+
+def _too_large(what: str, size: float) -> str:
+    return (
         f"{what} has values as {'large' if size > 1 else 'small'} as {size:.0e}, which cannot be "
         "squared: change its unit."
     )
@@ -63,12 +62,16 @@ def check_confounded(problem: Problem, random: Sequence[RandomTerm]) -> None:
 
 
 def check_response(formula: Formula, y: Array) -> None:
-    """Refuse a response that does not vary."""
-    if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
+    """Refuse a response that does not vary, or whose squares cannot be computed."""
+    least, most = float(y.min()), float(y.max())
+    size = max(abs(least), abs(most))
+    if most - least <= 1e-13 * size:
         raise DataError(
             f"The response '{formula.response_name}' has the same value in every row, so there is "
             "no variance to explain: check the column."
         )
+    if not 1e-100 < size < 1e100:
+        raise DataError(_too_large(f"The response '{formula.response_name}'", size))
 
 
 def check_groups(random: Sequence[RandomTerm], n: int) -> None:
@@ -183,9 +186,10 @@ def unit_notes(random: Sequence[RandomTerm]) -> list[str]:
     """Say where effects share a variance that depends on units or on the reference level."""
     notes = []
     for term in random:
-        one_each = ((term.basis == 0) | (term.basis == 1)).all() and (term.basis.sum(1) == 1).all()
-        if not term.tied or one_each:
+        if not term.tied:
             continue
+        if ((term.basis == 0) | (term.basis == 1)).all() and (term.basis.sum(1) == 1).all():
+            continue  # each row has one effect
         names = [name for own in term.design.terms for name in own]
         covariates = [n for n in dict.fromkeys(names) if not term.design.components[n].is_factor]
         if covariates:

@@ -97,11 +97,15 @@ class Formula:
 
     @cached_property
     def _variables(self) -> tuple[str, ...]:
-        seen = dict.fromkeys(variables_of(self.response))
-        seen.update(dict.fromkeys(self.fixed.variables()))
+        return tuple(dict.fromkeys([*variables_of(self.response), *self.design_variables]))
+
+    @cached_property
+    def design_variables(self) -> tuple[str, ...]:
+        """Every column that the right side uses."""
+        names = self.fixed.variables()
         for bar in self.bars:
-            seen.update(dict.fromkeys([*bar.effects.variables(), *bar.group]))
-        return tuple(seen)
+            names += [*bar.effects.variables(), *bar.group]
+        return tuple(dict.fromkeys(names))
 
 
 def parse(text: str) -> Formula:
@@ -191,6 +195,8 @@ _EXAMPLE = "write response ~ effects, as in 'y ~ x + (1|g)'"
 
 def unquoted(text: str) -> str:
     """Return the text with names in backquotes and strings blanked out, place by place."""
+    if not re.search(r"[`'\"]", text):
+        return text
     return re.sub(r"`[^`]*`|'[^']*'|\"[^\"]*\"", lambda found: "x" * len(found.group()), text)
 
 
@@ -203,11 +209,12 @@ def _check_parentheses(text: str) -> None:
             f"The formula '{text}' opens a {what} at '{text[plain.index(quote) :]}' and never "
             "closes it: add the closing one."
         )
-    for place, char in enumerate(plain):
-        if char == "(":
+    for found in re.finditer(r"[()]", plain):
+        place = found.start()
+        if found.group() == "(":
             depth += 1
             opened.append(place)
-        elif char == ")":
+        else:
             depth -= 1
             if depth < 0:
                 raise FormulaError(
@@ -224,9 +231,11 @@ def _check_parentheses(text: str) -> None:
 
 def split_outside(text: str, separator: str) -> list[str]:
     """Split at separators outside parentheses, brackets and quotes."""
-    pieces, depth, quote, start, place = [], 0, "", 0, 0
-    while place < len(text):
-        char = text[place]
+    if separator not in text:
+        return [text]
+    pieces, depth, quote, start = [], 0, "", 0
+    for found in re.finditer(rf"['\"`()\[\]{{}}]|{re.escape(separator)}", text):
+        char = found.group()
         if quote:
             quote = "" if char == quote else quote
         elif char in "'\"`":
@@ -235,12 +244,9 @@ def split_outside(text: str, separator: str) -> list[str]:
             depth += 1
         elif char in ")]}":
             depth -= 1
-        elif depth == 0 and text.startswith(separator, place):
-            pieces.append(text[start:place])
-            place += len(separator)
-            start = place
-            continue
-        place += 1
+        elif depth == 0:
+            pieces.append(text[start : found.start()])
+            start = found.end()
     return [*pieces, text[start:]]
 
 

@@ -440,7 +440,7 @@ def fit_general(
     random = random_terms(parsed, frame, [design])
     kept, notes = keep_columns(design, len(y))
     check_response(parsed, y)
-    check_size(parsed, y, design, random)
+    check_size(design, random)
     check_groups(random, len(y))
     residual = Residual(
         None if correlation is None else correlation.bind(frame.data),

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.columns import ModelFrame, check_table
-from mixedteach.design import FixedDesign, RandomTerm, random_terms
+from mixedteach.design import FixedDesign, RandomTerm
 from mixedteach.errors import (
     DataError,
     FitError,
@@ -34,20 +34,10 @@ from mixedteach.errors import (
     shown,
     warn,
 )
-from mixedteach.fit_checks import (
-    boundary_notes,
-    check_confounded,
-    check_groups,
-    check_response,
-    check_size,
-    check_told_apart,
-    slope_notes,
-    unit_notes,
-)
-from mixedteach.fitting.lmm import Fit, Problem
+from mixedteach.fit_checks import boundary_notes, check_told_apart
+from mixedteach.fitting.lmm import Fit
 from mixedteach.fitting.optimise import NotToldApart
-from mixedteach.fitting.room import NoRoom
-from mixedteach.fixed_effects import FixedEffects, keep_columns
+from mixedteach.fixed_effects import FixedEffects
 from mixedteach.formula import Formula, parse
 from mixedteach.inference.anova import kept_columns
 from mixedteach.inference.distributions import t_quantile
@@ -58,6 +48,7 @@ from mixedteach.inference.functions import (
     ddf_name,
 )
 from mixedteach.inference.parameters import effect_pairs, variance_estimates, variance_labels
+from mixedteach.prepared import prepare
 from mixedteach.progress import progress
 from mixedteach.table import Summary, Table
 
@@ -126,15 +117,32 @@ class MixedModel(FixedEffects):
         self.kept = kept
         self.X = fit.problem.X
         self.default_ddf = default_ddf
-        self.notes = [*notes, *boundary_notes(random, fit)]
+        self._of_design = notes
         self.nobs = fit.n
         self.reml = fit.reml
-        self.scale = fit.sigma2
-        self.llf = fit.loglik
-        self.converged = fit.optimum.converged
         self._methods: dict[str, Method] = {}
 
     # -- estimates -----------------------------------------------------------------------------
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What should be known of the data and the fit, a sentence each."""
+        return [*self._of_design, *boundary_notes(self.random, self.fit)]
+
+    @cached_property
+    def llf(self) -> float:
+        """The log-likelihood, restricted under REML."""
+        return self.fit.loglik
+
+    @cached_property
+    def scale(self) -> float:
+        """The residual variance sigma^2."""
+        return self.fit.sigma2
+
+    @property
+    def converged(self) -> bool:
+        """Whether the search ended at an optimum."""
+        return self.fit.optimum.converged
 
     @cached_property
     def params(self) -> pd.Series:
@@ -658,35 +666,22 @@ class MixedModel(FixedEffects):
         give logarithms.
         """
         try:
-            values = np.asarray(y, float)
+            values = np.array(y, float)  # a copy: some of the fit is computed when it is asked for
         except (TypeError, ValueError):
             raise DataError(
                 f"The new response must be one column of numbers, as in data['y'], not {shown(y)}."
             ) from None
-        if values.shape != (self.nobs,):
-            shape = " x ".join(map(str, values.shape))
-            raise DataError(
-                f"The new response has {shape} values, but the fit used {self.nobs} rows: give one "
-                "value for each of them."
-            )
-        if not np.isfinite(values).all():
-            raise DataError(
-                f"The new response has {int((~np.isfinite(values)).sum())} missing or infinite "
-                "values: fit the model anew to the rows that are complete."
-            )
-        rows = self.frame.index
-        other = isinstance(y, pd.Series) and rows.is_unique and not y.index.equals(rows)
-        if other and y.index.is_unique and y.index.isin(rows).all():
-            raise DataError(
-                "The new response has the rows of the data in another order: use "
-                "y.loc[m.fittedvalues.index]."
-            )
+        if values.shape != (self.nobs,) or not np.isfinite(values).all():
+            raise _unfit(values, self.nobs)
+        if isinstance(y, pd.Series):
+            _check_rows(y, self.frame.index)
         reml = self.reml if reml is None else check_reml(reml)
         return self.with_fit(self.fit.problem.refit(values, reml))
 
     def with_fit(self, fit: Fit) -> MixedModel:
         """Return the same model with another fit of it, such as one to another response."""
-        own = [n for n in self.notes if not n.startswith(_OF_THE_FIT)]
+        notes = self.__dict__.get("notes", self._of_design)  # some may have been added
+        own = [note for note in notes if not note.startswith(_OF_THE_FIT)]
         return type(self)(
             self.formula, self.model_frame, self.design, self.random, fit, self.kept,
             self.default_ddf, own,
@@ -779,6 +774,31 @@ class MixedModel(FixedEffects):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def _unfit(values: Array, n: int) -> DataError:
+    """Say what is wrong with a new response: its size, or values that are missing."""
+    if values.shape != (n,):
+        shape = " x ".join(map(str, values.shape))
+        return DataError(
+            f"The new response has {shape} values, but the fit used {n} rows: give one value for "
+            "each of them."
+        )
+    return DataError(
+        f"The new response has {int((~np.isfinite(values)).sum())} missing or infinite values: fit "
+        "the model anew to the rows that are complete."
+    )
+
+
+def _check_rows(y: pd.Series, rows: pd.Index) -> None:
+    """Refuse a new response that has the rows of the fit in another order."""
+    if not rows.is_unique or y.index.equals(rows):
+        return
+    if y.index.is_unique and y.index.isin(rows).all():
+        raise DataError(
+            "The new response has the rows of the data in another order: use "
+            "y.loc[m.fittedvalues.index]."
+        )
 
 
 _ELSEWHERE = "write the random effect into the formula, as in 'y ~ x + (1|g)'"
@@ -878,37 +898,17 @@ def lmer(
         return fit_general(parsed, data, correlation, variance, reml, ddf)
     frame = ModelFrame(parsed, data)
     y = frame.response(parsed)
-    design = FixedDesign(parsed.fixed, frame.columns)
-    random = random_terms(parsed, frame, [design])
-    kept, notes = keep_columns(design, len(y))
-    check_response(parsed, y)
-    check_size(parsed, y, design, random)
-    check_groups(random, len(y))
-    for note in notes:
+    ready = prepare(parsed, frame, y)
+    for note in ready.aliased:
         warn(note)
-    notes = [*frame.notes, *notes, *slope_notes(random), *unit_notes(random)]
-    try:
-        problem = Problem(
-            design.X[:, kept] if len(kept) < design.X.shape[1] else design.X,
-            y,
-            [term.codes for term in random],
-            [term.basis for term in random],
-            [term.groups for term in random],
-            [term.tied for term in random],
-            factored=design.factored,
-            triangles=[term.design.factored[1] for term in random],
-        )
-    except NoRoom as error:
-        raise FitError(error.sentence([random[t].text for t in error.terms])) from None
-    check_confounded(problem, random)
-    if any(problem.tied):
-        check_told_apart(problem, random)
+    problem = ready.problem.with_response(y)
     try:
         fit = problem.fit(reml)
     except NotToldApart:
-        check_told_apart(problem, random)  # names them
+        check_told_apart(problem, ready.random)  # names them
         raise
-    return MixedModel(parsed, frame, design, random, fit, kept, ddf, notes)
+    notes = [*frame.notes, *ready.aliased, *ready.notes]
+    return MixedModel(parsed, frame, ready.design, ready.random, fit, ready.kept, ddf, notes)
 
 
 def check_reml(reml: Any) -> bool:

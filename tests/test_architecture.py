@@ -14,6 +14,7 @@ LAYERS = [
     {
         "fixed_effects",
         "fit_checks",
+        "prepared",
         "model",
         "general",
         "matrices",

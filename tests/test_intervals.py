@@ -168,7 +168,10 @@ def plain_minimum(model, fixed: str | None = None, value: float = 0.0) -> float:
                 return 1e6
             factor = sd[:, None] * semidefinite_cholesky(corr) / sigma
             theta.append(factor.T[np.triu_indices(k)])
-        s = pls.solve(np.concatenate(theta), X, y, Z, sizes, problem.groups, reml=False)
+        try:
+            s = pls.solve(np.concatenate(theta), X, y, Z, sizes, problem.groups, reml=False)
+        except np.linalg.LinAlgError:  # a step so far that rounding takes X'WX: no minimum there
+            return 1e6
         return n * np.log(2 * np.pi * sigma**2) + 2 * s.log_det_L + s.r2 / sigma**2
 
     estimate = profile_names(model.by_ml())

@@ -126,6 +126,10 @@ class OrthogonalCriterion(CondensedCriterion):
         """Return the one stationary delta, or None where it takes a search."""
         return self.rule.solve(self.squares, self.df)
 
+    def level(self, delta: Array) -> tuple[float, float]:
+        """Return the deviance and r^2."""
+        return self._solve(*self.rule.inverse(delta))[:2]
+
     def _solve(self, log_det: float, weights: Array) -> tuple[float, float, Array]:
         r2 = float(weights @ self.squares)
         return self._deviance(log_det, r2) if r2 > 0 else math.inf, r2, weights

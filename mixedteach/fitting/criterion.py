@@ -17,9 +17,11 @@ Variance Components, section 6.6, for the derivatives in the variances.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +117,33 @@ class State:
         return np.append(-self.beta, 1.0)
 
 
+class LazyState(State):
+    """A state of which value and r^2 are known; the rest is found when it is asked for.
+
+    Parameters
+    ----------
+    criterion : callable
+        Returns the criterion.
+    theta, value, r2
+        See :class:`State`.
+    """
+
+    def __init__(
+        self, criterion: Callable[[], Criterion], theta: Array, value: float, r2: float
+    ) -> None:
+        self.__dict__.update(_criterion=criterion, theta=theta, value=value, r2=r2)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _FOUND_LATER:
+            raise AttributeError(name)
+        whole = self._criterion().at(self.theta)
+        self.__dict__.update({own: getattr(whole, own) for own in _FOUND_LATER})
+        return self.__dict__[name]
+
+
+_FOUND_LATER = ("beta", "Phi", "pieces", "gradient", "hessian", "score")
+
+
 class Criterion:
     """The profiled REML or ML deviance of one model.
 
@@ -207,8 +236,12 @@ class Criterion:
         return gradient @ J, J.T @ hessian @ J + bend
 
     def closed_form(self) -> Array | None:
-        """Return the delta of the optimum, if it needs no search and no delta is negative."""
+        """Return the delta at which the deviance is stationary, if it can be said at once."""
         return None
+
+    def level(self, delta: Array) -> tuple[float, float]:
+        """Return the deviance and r^2 at a delta that ``closed_form`` has given."""
+        raise NotImplementedError
 
     def scores(self, theta: Array) -> tuple[float, Array, Array, Array]:
         """Return r^2, tr(E_r S_M), tr(E_r S_M E_s S_M) and u'E_r u, with REML's S_M."""

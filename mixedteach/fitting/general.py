@@ -537,6 +537,7 @@ class GeneralProblem(Problem):
             self.blocks = Blocks(
                 K, self.codes, self.turned, self.groups, self.residual_covariance, self.tied
             )
+            self._shared["blocks"] = self.blocks  # other responses share its rows
         else:
             self.blocks = self.blocks.with_response(K)
         return self.blocks
@@ -547,9 +548,8 @@ class GeneralProblem(Problem):
     def with_residual(self, residual: Residual) -> GeneralProblem:
         """Return the same problem with another residual covariance."""
         other = object.__new__(GeneralProblem)
-        other.__dict__.update(self.__dict__)
-        other.residual_covariance, other.blocks = residual, None
-        other._set_response(self.y)
+        shared = {**self._shared, "residual_covariance": residual, "blocks": None}
+        other.__dict__.update(shared, _shared=shared, y=self.y)
         return other
 
     def _plain(self) -> Problem:
@@ -623,13 +623,6 @@ class GeneralProblem(Problem):
         fit.optimum = Optimum(fit.state, fit.optimum.path, fit.optimum.zero, False)
         return fit
 
-    def refit(self, y: Array, reml: bool = True, start: Array | None = None) -> GeneralFit:
-        """Fit the same model to another response."""
-        other = object.__new__(GeneralProblem)
-        other.__dict__.update(self.__dict__)
-        other._set_response(np.asarray(y, float))
-        return other.fit(reml, start)
-
 
 def refit_near(problem: GeneralProblem, y: Array, reml: bool, start: Array) -> GeneralFit:
     """Fit a response drawn from a known model: from one good start, from all if it leads nowhere.
@@ -649,7 +642,6 @@ def _off_zero(fit: GeneralFit) -> Array:
     return np.where(fit.optimum.zero, 0.1, fit.state.theta)
 
 
-@dataclass
 class GeneralFit(Fit):
     """An optimum with a residual covariance; sigma is that of the search (see Variance.shift)."""
 

@@ -10,8 +10,7 @@ the reader.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +18,11 @@ import numpy as np
 from mixedteach.errors import FitError
 from mixedteach.fitting.balanced import lay_out
 from mixedteach.fitting.blocks import Moments, Tied, condense, term_sizes
+from mixedteach.fitting.closed import ClosedForm, closed_form
 from mixedteach.fitting.condensed import CondensedCriterion, OrthogonalCriterion
-from mixedteach.fitting.criterion import Criterion, State, jacobian, theta_of, traces
+from mixedteach.fitting.criterion import Criterion, LazyState, State, jacobian, theta_of, traces
 from mixedteach.fitting.optimise import Optimum, diagonal, minimise
-from mixedteach.fitting.tables import Layout
+from mixedteach.fitting.tables import Layout, Tables
 from mixedteach.progress import progress
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Problem:
         groups: Sequence[int], tied: Sequence[bool] = (),
         factored: tuple[Array, Array] | None = None, triangles: Sequence[Array] | None = None,
     ) -> None:  # fmt: skip
-        self.X, self.y, self.codes, self.bases, self.groups = X, y, codes, bases, list(groups)
+        self.X, self.codes, self.bases, self.groups = X, codes, bases, list(groups)
         self.sizes = term_sizes(bases, tied)
         self.n, self.p = X.shape
         self.Q, self.R = _scaled_qr(X) if factored is None else factored
@@ -70,18 +70,45 @@ class Problem:
         pairs = zip(bases, self.turns, strict=True)
         self.turned = [b if t.size == 1 and t[0, 0] == 1 else b @ t for b, t in pairs]
         self.layout = self._lay_out()
-        self._set_response(y)
-
-    def _set_response(self, y: Array) -> None:
+        self._closed: dict[bool, ClosedForm | None] = {}
+        self._shared = self.__dict__.copy()  # all that does not depend on the response
         self.y = y
-        first = self.Q.T @ y
-        residual = y - self.Q @ first
-        again = self.Q.T @ residual  # a second pass removes what rounding left
-        self.residual = residual - self.Q @ again
-        self.ols = first + again
-        self.__dict__.pop("moments", None)
-        quick = self.layout is not None
-        self.condensed = self.layout.tables(self.Q, self.residual) if quick else self.moments
+        if self.layout is None:
+            self.condensed  # noqa: B018  what does not fit into memory is refused here
+
+    def with_response(self, y: Array) -> Problem:
+        """Return the same problem with another response."""
+        if y is self.y:
+            return self
+        other = object.__new__(type(self))
+        other.__dict__.update(self._shared, _shared=self._shared, y=y)
+        return other
+
+    @cached_property
+    def _regressed(self) -> tuple[Array, Array]:
+        """Coefficients of Q by least squares, and what they leave of y."""
+        Q, y = self.Q, self.y
+        first = Q.T.dot(y)
+        residual = y - Q.dot(first)
+        again = Q.T.dot(residual)  # a second pass removes what rounding left
+        return first + again, residual - Q.dot(again)
+
+    @property
+    def ols(self) -> Array:
+        """Coefficients of Q by least squares, shape (p,)."""
+        return self._regressed[0]
+
+    @property
+    def residual(self) -> Array:
+        """What least squares leave of y, shape (n,)."""
+        return self._regressed[1]
+
+    @cached_property
+    def condensed(self) -> Tables | Moments | CrossedMoments:
+        """The data condensed to tables, or where these do not exist by blocks."""
+        if self.layout is None:
+            return self.moments
+        return self.layout.tables(self.Q, self.residual)
 
     @cached_property
     def moments(self) -> Moments | CrossedMoments:
@@ -102,14 +129,30 @@ class Problem:
 
     def criterion(self, reml: bool) -> Criterion:
         """Return the deviance as a function of theta (in the orthogonal bases)."""
-        constant = 2 * float(np.log(np.abs(np.diag(self.R))).sum()) if reml else 0.0
         if self.layout is None:
-            return Criterion(self.condensed, reml, constant)
+            return Criterion(self.condensed, reml, self._constant(reml))
         kind = CondensedCriterion if self.layout.restricted is None else OrthogonalCriterion
-        return kind(self.condensed, reml, constant)
+        return kind(self.condensed, reml, self._constant(reml))
+
+    def _constant(self, reml: bool) -> float:
+        """Return log|X'X| under REML: what Q in the place of X takes off the deviance."""
+        return 2 * float(np.log(np.abs(self.R.diagonal())).sum()) if reml else 0.0
+
+    def closed_form(self, reml: bool) -> ClosedForm | None:
+        """Return what gives the optimum without a search, in a small balanced design."""
+        if reml not in self._closed:
+            own = closed_form(self.layout, self.Q, reml, self._constant(reml))
+            self._closed[reml] = own
+        return self._closed[reml]
 
     def fit(self, reml: bool = True, start: Array | None = None) -> Fit:
         """Estimate the variances by REML or ML."""
+        closed = self.closed_form(reml) if start is None else None
+        found = None if closed is None else closed.optimum(self.y)
+        if found is not None:
+            state = LazyState(partial(self.criterion, reml), *found)
+            path = [(state.theta, state.value)]
+            return Fit(self, None, Optimum(state, path, closed.no_zero, True), reml)
         self.check_response()
         criterion = self.criterion(reml)
         if criterion.moments.exact:
@@ -119,9 +162,10 @@ class Problem:
 
     def check_response(self) -> None:
         """Refuse a response that the fixed effects reproduce."""
-        total = float(self.residual @ self.residual)
-        size = float(np.abs(self.y).max(initial=0.0))
-        if total <= self.n * (1e-13 * size) ** 2:
+        total, y = float(self.residual.dot(self.residual)), self.y
+        if total > 1e-26 * self.n * float(y.dot(y)):  # quick to say, and nearly always so
+            return
+        if total <= self.n * (1e-13 * float(np.abs(y).max(initial=0.0))) ** 2:
             raise FitError(
                 "The fixed effects reproduce the response exactly; nothing is left to estimate "
                 "variances from. Check the response."
@@ -129,10 +173,7 @@ class Problem:
 
     def refit(self, y: Array, reml: bool = True, start: Array | None = None) -> Fit:
         """Fit the same model to another response."""
-        other = object.__new__(Problem)
-        other.__dict__.update(self.__dict__)
-        other._set_response(np.asarray(y, float))
-        return other.fit(reml, start)
+        return self.with_response(np.asarray(y, float)).fit(reml, start)
 
 
 class _Watched:
@@ -178,14 +219,23 @@ def _scaled(basis: Array) -> Array:
     return np.eye(k) / (size if size > 0 else 1.0)
 
 
-@dataclass
 class Fit:
-    """An optimum and what inference needs of it; p fixed effects, R variance parameters."""
+    """An optimum and what inference needs of it; p fixed effects, R variance parameters.
 
-    problem: Problem
-    criterion: Criterion
-    optimum: Optimum
-    reml: bool
+    The criterion is made when it is asked for, if it is not given.
+    """
+
+    def __init__(
+        self, problem: Problem, criterion: Criterion | None, optimum: Optimum, reml: bool
+    ) -> None:
+        self.problem, self.optimum, self.reml = problem, optimum, reml
+        if criterion is not None:
+            self.criterion = criterion
+
+    @cached_property
+    def criterion(self) -> Criterion:
+        """The deviance as a function of theta."""
+        return self.problem.criterion(self.reml)
 
     @property
     def state(self) -> State:
@@ -216,7 +266,7 @@ class Fit:
     @cached_property
     def sigma2(self) -> float:
         """The residual variance."""
-        return self.state.r2 / self.criterion.df
+        return self.state.r2 / (self.n - self.problem.p if self.reml else self.n)
 
     @cached_property
     def inverse_R(self) -> Array:

@@ -23,14 +23,14 @@ import numpy as np
 
 from mixedteach.errors import FitError
 from mixedteach.fitting.blocks import Tied
-from mixedteach.fitting.criterion import Criterion, State, factors, theta_of
+from mixedteach.fitting.criterion import Criterion, LazyState, State, factors, theta_of
 
 Array = np.ndarray
 
 _LARGE = 1e7  # a relative standard deviation beyond this means a residual variance of zero
-_SMALL = 0.05  # a relative standard deviation below this is perhaps zero
+SMALL = 0.05  # a relative standard deviation below this is perhaps zero
 _FLAT = 1e-6  # a gradient below this, for each degree of freedom, is zero
-_SUSPECT = 100  # and so does one beyond this at which the search cannot come to rest
+SUSPECT = 100  # and so does one beyond this at which the search cannot come to rest
 MODERATE = 2.0  # relative standard deviations below this are tried at zero
 NEARLY = 6.0  # a zero at which the deviance is higher by less is worth a search
 NO_RESIDUAL = (
@@ -126,7 +126,7 @@ def minimise(criterion: Criterion, start: Array | None = None) -> Optimum:
         best = criterion.at(theta)
     zero = on_diagonal & (best.theta == 0)
     flat, curved = _verdict(criterion, best, on_diagonal)
-    if not np.isfinite(best.value) or (not flat and np.abs(theta).max() > _SUSPECT):
+    if not np.isfinite(best.value) or (not flat and np.abs(theta).max() > SUSPECT):
         raise FitError(NO_RESIDUAL)
     return Optimum(best, path, zero, flat and curved)
 
@@ -245,10 +245,9 @@ def _by_closed_form(criterion: Criterion, on_diagonal: Array) -> State | None:
             theta = theta_of(lambdas, sizes)
     except np.linalg.LinAlgError:  # a covariance that is none: the optimum is at the boundary
         return None
-    if theta[on_diagonal].min() < _SMALL or theta.max() > _SUSPECT:
+    if theta[on_diagonal].min() < SMALL or theta.max() > SUSPECT:
         return None
-    state = criterion.at(theta)
-    return state if np.abs(state.gradient).max() < 1e-11 * max(1.0, criterion.df) else None
+    return LazyState(lambda: criterion, theta, *criterion.level(delta))
 
 
 def descend(
@@ -317,7 +316,7 @@ def _settle(
 ) -> State:
     """Set vanishing standard deviations to zero exactly, and leave false zeros."""
     for _ in range(2 * len(state.theta)):
-        small = np.flatnonzero(on_diagonal & (np.abs(state.theta) < _SMALL) & (state.theta != 0))
+        small = np.flatnonzero(on_diagonal & (np.abs(state.theta) < SMALL) & (state.theta != 0))
         # all of them at once if that is no worse, else the smallest first
         choices = [small] if len(small) else []
         choices += [[j] for j in small[np.argsort(np.abs(state.theta[small]))]] * (len(small) > 1)

@@ -36,6 +36,7 @@ import numpy as np
 Array = np.ndarray
 
 SAME = 1e-12  # relative difference that rounding makes of equal sizes
+_SINGULAR = 1e-5  # relative singular value below which equations are not solved but searched
 
 
 @dataclass(frozen=True)
@@ -133,17 +134,30 @@ class Strata:
         """Return 1 / x."""
         return 1.0 / S
 
+    @cached_property
+    def back(self) -> Array:
+        """Takes sum delta_r g_rk of all strata to delta; empty if nothing does."""
+        g = self.g[:, 1:].T
+        if g.shape[0] != g.shape[1]:
+            return np.empty((0, 0))
+        if g.size == 1:
+            return 1.0 / g
+        own = g / np.maximum(np.abs(g).max(axis=0), 1e-300)
+        singular = np.linalg.svd(own, compute_uv=False)
+        return np.linalg.inv(g) if singular[-1] > _SINGULAR * singular[0] else np.empty((0, 0))
+
+    def solvable(self, df: float) -> bool:
+        """Say whether there are as many strata as variances, each with degrees of freedom."""
+        count = self.count[1:]
+        return bool(self.back.size and count.min() > 0 and df > count.sum())
+
     def solve(self, squares: Array, df: float) -> Array | None:
         """Equate 1 + sum delta_r g_rk to the ratio of mean squares (analysis of variance)."""
+        if not self.solvable(df) or squares[0] <= 0:
+            return None
         count = self.count[1:]
-        rest = df - count.sum()
-        if len(self.g) != len(count) or count.min() <= 0 or rest <= 0 or squares[0] <= 0:
-            return None
-        ratio = squares[1:] / count / (squares[0] / rest)
-        try:
-            return np.linalg.solve(self.g[:, 1:].T, ratio - 1.0)
-        except np.linalg.LinAlgError:
-            return None
+        ratio = squares[1:] / count / (squares[0] / (df - count.sum()))
+        return self.back.dot(ratio - 1.0)
 
 
 @dataclass(frozen=True)
@@ -163,6 +177,11 @@ class SharedFactor:
     def squares(self) -> Array:
         """Those with i = j."""
         return np.eye(self.G.shape[1]).ravel()
+
+    @cached_property
+    def _back(self) -> Array:
+        """Takes sum delta_r G_r, row by row, to delta."""
+        return np.linalg.pinv(self.G.reshape(len(self.G), -1).T)
 
     def _eigen(self, delta: Array) -> tuple[float, Array, Array]:
         """Return the log-determinant, the weights of S, and X."""
@@ -217,5 +236,7 @@ class SharedFactor:
         if 2 * R != q * (q + 1) or self.components <= 0 or rest <= 0 or squares[0] <= 0:
             return None
         ratio = squares[1:] / self.components / (squares[0] / rest)
-        wanted = ratio - np.eye(q).ravel()
-        return np.linalg.lstsq(self.G.reshape(R, -1).T, wanted, rcond=None)[0]
+        ratio[:: q + 1] -= 1.0
+        delta = self._back.dot(ratio)
+        missed = np.abs(delta.dot(self.G.reshape(R, -1)) - ratio).max()
+        return delta if missed <= 1e-11 * np.abs(ratio).max() else None

@@ -44,14 +44,14 @@ class Layout:
 
     def __post_init__(self) -> None:
         p = self.Y.shape[2]
-        tables = self.of_fixed[1:].reshape(len(self.rule.squares), p, p)
-        self.restricted = self.rule.without(tables) if p else self.rule
+        self._sums = self.rule.sums(self.Y)
+        self.restricted = self.rule.without(self._sums) if p else self.rule
 
     @cached_property
     def of_fixed(self) -> Array:
         """The tables of the fixed effects as rows, shape (K, p * p), S_0 first."""
         p = self.Y.shape[2]
-        sums = self.rule.sums(self.Y).reshape(len(self.rule.squares), p * p)
+        sums = self._sums.reshape(len(self._sums), p * p)
         return np.concatenate([[np.eye(p).ravel() - self.rule.squares @ sums], sums])
 
     def inverse(self, S: Array) -> Array:

@@ -1,0 +1,107 @@
+r"""A small balanced design, fitted in one step: the analysis of variance.
+
+Where every fixed effect lies in one stratum (see :mod:`mixedteach.fitting.strata`), one matrix
+takes the response apart. The rows M_k of stratum k give its sum of squares q_k = |M_k y|^2, on
+c_k degrees of freedom; those of the residual are k = 0. With mean squares s_k = q_k / c_k,
+
+    1 + sum_r delta_r g_rk = s_k / s_0,    sigma^2 = s_0,
+    deviance = sum_k c_k log(s_k / s_0) + N [1 + log(2 pi s_0)] (+ log|X'X| under REML)
+
+at the optimum. Under REML c_k is what the fixed effects leave of the stratum, and N = n - p; under
+ML c_k is all of it, and N = n. If a delta is small or negative, the optimum may lie at the boundary
+and the search must find it.
+
+Source: Nelder (1965), Proc. R. Soc. A 283; Searle, Casella and McCulloch (1992), Variance
+Components, section 4.5.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from mixedteach.fitting.blocks import Tied
+from mixedteach.fitting.optimise import SMALL, SUSPECT
+from mixedteach.fitting.strata import Strata
+from mixedteach.fitting.tables import Layout
+
+Array = np.ndarray
+
+_ENTRIES = 20_000  # of the matrix: a larger one is slower than sums by group
+
+
+def closed_form(layout: Layout | None, Q: Array, reml: bool, constant: float) -> ClosedForm | None:
+    """Return the closed form of a design, or None where there is none or the design is large."""
+    rule = None if layout is None else layout.restricted if reml else layout.rule
+    if layout is None or layout.restricted is None or not isinstance(rule, Strata):
+        return None
+    if any(k > 1 and not isinstance(k, Tied) for k in layout.sizes):
+        return None
+    rows = layout.n + layout.Y.shape[0] * layout.Y.shape[1]
+    if rows * layout.n > _ENTRIES or not rule.solvable(layout.n - reml * Q.shape[1]):
+        return None
+    return ClosedForm(layout, rule, Q, reml, constant)
+
+
+class ClosedForm:
+    """What takes a response to its optimum in one step.
+
+    Numbers that are few are kept as lists: Python is quicker with them than NumPy.
+    """
+
+    def __init__(self, layout: Layout, rule: Strata, Q: Array, reml: bool, constant: float) -> None:
+        self.n, p = Q.shape
+        self.N = self.n - p if reml else self.n
+        self.constant = constant + self.N * (1 + math.log(2 * math.pi))
+        self.M, self.parts = _matrix(layout, rule, Q)
+        # a number may be taken off y if the model has a mean: large numbers cost no digits then
+        self.centred = float(np.abs(self.M.sum(axis=1)).max()) < 1e-9
+        own = rule.count[1:].tolist()
+        self.no_zero = np.zeros(len(rule.g), bool)
+        self.no_zero.flags.writeable = False  # one for all fits
+        self.rest, self.df, self.back = self.N - sum(own), own, rule.back.tolist()
+
+    def optimum(self, y: Array) -> tuple[Array, float, float] | None:
+        """Return theta, the deviance and r^2 = N sigma^2; None where there must be a search."""
+        u = self.M.dot(y - y[0] if self.centred else y)
+        square, *squares = [float((own := u[part]).dot(own)) for part in self.parts]
+        if not square > 1e-24 * float(y.dot(y)):  # next to nothing beside y: not by this road
+            return None
+        sigma2, value, over = square / self.rest, self.constant, []
+        for c, q in zip(self.df, squares, strict=True):
+            ratio = q / (c * sigma2)
+            if ratio <= 0.0:
+                return None
+            value += c * math.log(ratio)
+            over.append(ratio - 1.0)
+        delta = [sum(b * x for b, x in zip(row, over, strict=True)) for row in self.back]
+        if min(delta) < SMALL**2 or max(delta) > SUSPECT**2:
+            return None
+        return np.sqrt(delta), value + self.N * math.log(sigma2), self.N * sigma2
+
+
+def _matrix(layout: Layout, rule: Strata, Q: Array) -> tuple[Array, list[slice]]:
+    """Return M_0, M_1, ... below each other, and which rows are whose."""
+    n, (C, coordinates, _) = layout.n, layout.Y.shape
+    rows = np.arange(n)
+    if layout.F.ndim == 1:
+        Z = np.zeros((coordinates, n))
+        place, value = layout.effects[0]
+        Z[place, rows] = value * layout.F[place]
+    else:
+        Z = np.zeros((C, layout.F.shape[0], n))
+        for place, value in layout.effects:
+            Z.reshape(-1, n)[place, rows] = value
+        Z = layout.F.T @ Z
+    Z = Z.reshape(C, coordinates, n)
+    found = []
+    for members in rule.members:
+        own = Z[:, members].reshape(-1, n)
+        found.append(own - own.dot(Q).dot(Q.T))
+    rest = np.eye(n) - Q.dot(Q.T)
+    for own in found:
+        rest -= own.T.dot(own)
+    stops = np.cumsum([0, n, *map(len, found)]).tolist()
+    return np.concatenate([rest, *found]), [slice(*pair) for pair in pairwise(stops)]

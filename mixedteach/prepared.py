@@ -1,0 +1,145 @@
+"""All of a mixed model but the response: made once, and remembered for the designs seen last.
+
+Whoever simulates, turns a slider or fits ten responses of one experiment calls ``lmer`` again and
+again with tables that differ in the response alone. Their design is the same, and so is what
+follows from it: the columns of X and Z, the checks they have passed, the decomposition of X, the
+strata of a balanced design. It is looked up by *value*, so that it cannot be out of date: the right
+side of the formula and every entry of the columns that it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+import pandas as pd
+
+from mixedteach.columns import ModelFrame
+from mixedteach.design import FixedDesign, random_terms
+from mixedteach.errors import FitError
+from mixedteach.fit_checks import (
+    check_confounded,
+    check_groups,
+    check_response,
+    check_size,
+    check_told_apart,
+    slope_notes,
+    unit_notes,
+)
+from mixedteach.fitting.lmm import Problem
+from mixedteach.fitting.room import NoRoom
+from mixedteach.fixed_effects import keep_columns
+from mixedteach.formula import Formula
+
+Array = np.ndarray
+
+_KEPT = 16  # designs
+_SMALL = 50_000  # entries of X and Z: larger designs are not kept
+
+
+class Prepared:
+    """The design of a model, checked, and its problem with the response it was made with.
+
+    Attributes
+    ----------
+    design : FixedDesign
+    random : list of RandomTerm
+    kept : ndarray of int
+        The columns of X that are not aliased.
+    aliased, notes : list of str
+        What should be said of the columns left out, and of the rest of the design.
+    problem : Problem
+    """
+
+    def __init__(self, formula: Formula, frame: ModelFrame, y: Array) -> None:
+        self.design = design = FixedDesign(formula.fixed, frame.columns)
+        self.random = random = random_terms(formula, frame, [design])
+        self.kept, self.aliased = keep_columns(design, len(y))
+        check_response(formula, y)
+        check_size(design, random)
+        check_groups(random, len(y))
+        self.notes = [*slope_notes(random), *unit_notes(random)]
+        try:
+            self.problem = Problem(
+                design.X[:, self.kept] if self.aliased else design.X,
+                y,
+                [term.codes for term in random],
+                [term.basis for term in random],
+                [term.groups for term in random],
+                [term.tied for term in random],
+                factored=design.factored,
+                triangles=[term.design.factored[1] for term in random],
+            )
+        except NoRoom as error:
+            raise FitError(error.sentence([random[t].text for t in error.terms])) from None
+        check_confounded(self.problem, random)
+        if any(self.problem.tied):
+            check_told_apart(self.problem, random)
+
+    @property
+    def entries(self) -> int:
+        """How many numbers X and Z have."""
+        return self.design.X.size + sum(term.basis.size for term in self.random)
+
+    def protect(self) -> None:
+        """Forbid changes of what several models share."""
+        for term in self.random:
+            for array in (term.codes, term.basis):
+                array.flags.writeable = False
+        for array in (self.design.X, self.problem.X, self.kept):
+            array.flags.writeable = False
+
+
+_seen: dict[Hashable, Prepared] = {}
+
+
+def prepare(formula: Formula, frame: ModelFrame, y: Array) -> Prepared:
+    """Return the design of a model, from the memory if it is there, and check the response."""
+    key = _key(formula, frame)
+    if key is None:
+        return Prepared(formula, frame, y)
+    found = _seen.pop(key, None)
+    if found is not None:
+        check_response(formula, y)
+    else:
+        found = Prepared(formula, frame, y)
+        if found.entries > _SMALL:
+            return found
+        found.protect()
+        if len(_seen) >= _KEPT:
+            _seen.pop(next(iter(_seen)), None)  # the one that was not used for longest
+    _seen[key] = found
+    return found
+
+
+def forget() -> None:
+    """Forget all designs."""
+    _seen.clear()
+
+
+def _key(formula: Formula, frame: ModelFrame) -> Hashable | None:
+    """Return all that the design depends on; None where the table is large or a column strange."""
+    if len(frame) * len(formula.design_variables) > _SMALL:
+        return None
+    key: list[Hashable] = [formula.fixed, formula.bars, len(frame)]
+    for name in formula.design_variables:
+        values = frame.columns[name]
+        array, dtype = values.array, values.dtype
+        if isinstance(array, pd.Categorical):
+            key += [*_listed(array.categories), array.ordered, array.codes.tobytes()]
+        elif isinstance(dtype, np.dtype) and dtype.kind in "iufb":
+            key += [dtype, array.to_numpy().tobytes()]
+        elif pd.api.types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype):
+            key += _listed(values)
+        else:
+            return None
+    return tuple(key)
+
+
+def _listed(values: pd.Index | pd.Series) -> list[Hashable]:
+    """Return type and values; 1, 1.0 and True are equal to Python, but other levels."""
+    own = tuple(values.tolist())
+    dtype = values.dtype
+    if not isinstance(dtype, np.dtype):
+        return [type(dtype), own]
+    return [dtype, own, tuple(map(type, own)) if dtype.kind == "O" else None]
