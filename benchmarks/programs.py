@@ -38,6 +38,18 @@ class Program:
     def loglik(self, fit: Any) -> float:
         raise NotImplementedError
 
+    def beta(self, fit: Any) -> Any:
+        """Return the coefficients as plain numbers."""
+        raise NotImplementedError
+
+    def estimates(self, fit: Any) -> tuple[float, Any]:
+        """Return log-likelihood and coefficients."""
+        return self.loglik(fit), self.beta(fit)
+
+    def shuffled(self, data: Any, seed: int) -> Any:
+        """Return the table with its rows in another order."""
+        return data.sample(frac=1, random_state=seed, ignore_index=True)
+
     def on_boundary(self, fit: Any) -> bool:
         raise NotImplementedError
 
@@ -79,8 +91,9 @@ class Mixedteach(Program):
         return self.installed
 
     def forget(self) -> None:
-        from mixedteach import design, formula
+        from mixedteach import design, formula, prepared
 
+        prepared.forget()
         for module in (formula, design):
             for thing in vars(module).values():
                 if hasattr(thing, "cache_clear"):
@@ -91,6 +104,9 @@ class Mixedteach(Program):
 
     def loglik(self, fit):
         return fit.llf
+
+    def beta(self, fit):
+        return fit.fit.beta
 
     def on_boundary(self, fit):
         return bool(fit.fit.optimum.zero.any())
@@ -124,6 +140,9 @@ class Glmm(Program):
     def loglik(self, fit):
         return fit.loglik
 
+    def beta(self, fit):
+        return fit.beta
+
 
 class Mixedlm(Program):
     package = "mixedlm"
@@ -139,6 +158,9 @@ class Mixedlm(Program):
 
     def loglik(self, fit):
         return fit.logLik().value
+
+    def beta(self, fit):
+        return fit.beta
 
     def refitter(self, fit, data, name):
         return fit.refit
@@ -170,6 +192,12 @@ class LmePython(Program):
     def loglik(self, fit):
         return fit.log_likelihood
 
+    def beta(self, fit):
+        return fit.coefficients
+
+    def shuffled(self, data, seed):
+        return data.sample(fraction=1.0, shuffle=True, seed=seed)
+
     def refitter(self, fit, data, name):
         prepared = self.lme.prepare_lmer(model(name).formula, data)
         return lambda y: prepared.fit(y=y.tolist())
@@ -196,6 +224,9 @@ class Statsmodels(Program):
 
     def loglik(self, fit):
         return fit.llf
+
+    def beta(self, fit):
+        return fit.fe_params
 
 
 PROGRAMS = {

@@ -34,7 +34,7 @@ OURS, R = "mixedteach", "lme4"
 PEERS = ("glmm", "lme_python", "mixedlm", "statsmodels")
 ALL = (OURS, *PEERS, R)
 DATA = ("tablets", "planks", "sleepstudy")
-TASKS = [(task, name) for name in DATA for task in ("cold", "warm")]
+TASKS = [(task, name) for name in DATA for task in ("cold", "table", "warm")]
 TASKS += [("kr", "planks"), ("refit", "tablets"), ("refit", "planks")]
 SIZES = ("nested_1000", "nested_10000", "nested_100000")
 CROSSED = ("crossed_50", "crossed_500", "crossed_5000")
@@ -396,8 +396,9 @@ MANY_LABELS = {
     "manyp": "the same, with Satterthwaite's and Kenward-Roger's p-values of width",
 }
 LABEL = {
-    "cold": "new formula", "warm": "formula seen before",
-    "refit": "another response", "kr": "Kenward-Roger df of all coefficients",
+    "cold": "new formula", "table": "formula seen before, new table",
+    "warm": "formula and design seen before", "refit": "another response",
+    "kr": "Kenward-Roger df of all coefficients",
 }  # fmt: skip
 
 
@@ -411,7 +412,7 @@ def full_report(
     parts += ["## From formula and table to the REML fit"]
     rows = []
     for name in DATA:
-        for task in ("cold", "warm"):
+        for task in ("cold", "table", "warm"):
             cells = timing(results, task, name, programs, True)
             rows.append([f"{name}, {LABEL[task]}", *cells])
         values = [results["warm", name, p].value for p in programs]

@@ -20,6 +20,7 @@ factors <- c("tablet", "method", "plank", "width", "depth", "Subject", "a", "b",
 control <- lmerControl(calc.derivs = FALSE, check.conv.singular = "ignore")
 formula_of <- function(name) as.formula(formulas[[sub("_.*", "", name)]])
 fit <- function(name, data) lmer(formula_of(name), data, control = control)
+estimates <- function(model) list(as.numeric(logLik(model)), fixef(model))
 now <- function() as.numeric(Sys.time())
 tables <- list()
 table_of <- function(name) {
@@ -71,14 +72,20 @@ tasks <- list(
   },
   warm = function(name, repeats) {
     data <- table_of(name)
-    out <- times(function(i) fit(name, data), repeats)
-    answer(as.numeric(logLik(out$value)), out$seconds)
+    out <- times(function(i) estimates(fit(name, data)), repeats)
+    answer(out$value[[1]], out$seconds)
+  },
+  table = function(name, repeats) {
+    data <- table_of(name)
+    others <- lapply(seq_len(repeats), function(i) data[sample(nrow(data)), ])
+    out <- times(function(i) estimates(fit(name, others[[i]])), repeats)
+    answer(out$value[[1]], out$seconds)
   },
   refit = function(name, repeats) {
     y <- responses(name)
     model <- fit(name, table_of(name))
     first <- as.numeric(logLik(refit(model, y[1, ])))
-    out <- times(function(i) refit(model, y[(i - 1) %% nrow(y) + 1, ]), repeats)
+    out <- times(function(i) estimates(refit(model, y[(i - 1) %% nrow(y) + 1, ])), repeats)
     answer(first, out$seconds)
   },
   kr = function(name, repeats) {

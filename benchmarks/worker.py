@@ -78,25 +78,34 @@ class Worker:
     def version(self, name: str, repeats: int) -> str:
         return self.program.version()
 
+    def estimates(self, formula: str, data: Any, name: str) -> tuple[float, Any]:
+        """Fit, and ask for what a program might put off computing."""
+        return self.program.estimates(self.program.fit(formula, data, name))
+
     def cold(self, name: str, repeats: int) -> str:
+        """Fit by a formula that the program has not seen; it has forgotten all else, too."""
         formula, data = model(name).formula, self.data(name)
-
-        def once() -> Any:
-            return self.program.fit(new(formula), data, name)
-
-        seconds = []
-        for _ in range(repeats):
+        seconds: list[float] = []
+        while len(seconds) < repeats and sum(seconds) < ENOUGH:
             self.program.forget()
-            fit, one = times(once, 1)
+            found, one = times(lambda: self.estimates(new(formula), data, name), 1)
             seconds += one
-            if sum(seconds) > ENOUGH:
-                break
-        return self.answer(self.program.loglik(fit), seconds)
+        return self.answer(found[0], seconds)
+
+    def table(self, name: str, repeats: int) -> str:
+        """Fit by a formula seen before to a table not seen before: the rows in another order."""
+        formula, data, seconds = model(name).formula, self.data(name), []
+        while len(seconds) < repeats and sum(seconds) < ENOUGH:
+            other = self.program.shuffled(data, next(fresh))
+            found, one = times(lambda other=other: self.estimates(formula, other, name), 1)
+            seconds += one
+        return self.answer(found[0], seconds)
 
     def warm(self, name: str, repeats: int) -> str:
+        """Fit the same once more."""
         formula, data = model(name).formula, self.data(name)
-        fit, seconds = times(lambda: self.program.fit(formula, data, name), repeats)
-        return self.answer(self.program.loglik(fit), seconds)
+        found, seconds = times(lambda: self.estimates(formula, data, name), repeats)
+        return self.answer(found[0], seconds)
 
     def refit(self, name: str, repeats: int) -> str:
         data, y = self.data(name), self.simulated(name)
@@ -104,8 +113,8 @@ class Worker:
             fit = self.program.fit(model(name).formula, data, name)
             self.refits[name] = self.program.refitter(fit, data, name)
         first = self.program.loglik(self.refits[name](y[0]))
-        columns = itertools.cycle(y)
-        _, seconds = times(lambda: self.refits[name](next(columns)), repeats)
+        columns, refit = itertools.cycle(y), self.refits[name]
+        _, seconds = times(lambda: self.program.estimates(refit(next(columns))), repeats)
         return self.answer(first, seconds)
 
     def many(self, name: str, repeats: int) -> str:

@@ -43,6 +43,8 @@ class FixedDesign:
         The terms in R's order; the intercept is no term.
     columns : dict
         term -> positions of its columns; ``()`` -> the intercept.
+    of_factors : bool
+        Whether X holds nothing but zeros and ones.
     """
 
     def __init__(self, part: Part, frame: pd.DataFrame | Columns) -> None:
@@ -58,9 +60,13 @@ class FixedDesign:
         self._make(self.n)
 
     def _make(self, n: int) -> None:
-        """Make X: where all is factors, each row is one of the grid of their levels."""
+        """Make X: where all is factors, each row is one of the grid of their levels.
+
+        The grid, and the QR of X by its help, are remembered; for a few cells that is no quicker.
+        """
         fitted = {name: component.fitted for name, component in self.components.items()}
         if not fitted and self.intercept:
+            self.of_factors = True
             self.full: set[tuple[TermNames, str]] = set()
             self.X, self.names, self.columns = np.ones((n, 1)), ["Intercept"], {(): np.array([0])}
             return
@@ -69,7 +75,8 @@ class FixedDesign:
             for name, v in fitted.items()
             if isinstance(v, Factor) and v.contrast is None
         ]
-        if len(levels) < len(fitted) or prod(len(own) for _, own in levels) > min(n, 128):
+        self.of_factors = len(levels) == len(fitted)
+        if not self.of_factors or not _FEW < prod(len(own) for _, own in levels) <= min(n, 128):
             factors = {name for name, c in self.components.items() if c.is_factor}
             self.full = _full_coding(self.part, factors)
             self.X, self.names, self.columns = self._build(fitted, n)
@@ -83,10 +90,10 @@ class FixedDesign:
         self.X = grid[place]
         self._cells = key, place
 
-    @property
-    def of_factors(self) -> bool:
-        """Whether each row is one of a small grid of levels, so that X holds zeros and ones."""
-        return self._cells is not None or not self.components
+    @cached_property
+    def index(self) -> pd.Index:
+        """The names, as pandas wants them."""
+        return pd.Index(self.names)
 
     @cached_property
     def factored(self) -> tuple[Array, Array] | None:

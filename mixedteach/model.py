@@ -129,7 +129,7 @@ class MixedModel(FixedEffects):
         """What should be known of the data and the fit, a sentence each."""
         return [*self._of_design, *boundary_notes(self.random, self.fit)]
 
-    @cached_property
+    @property
     def llf(self) -> float:
         """The log-likelihood, restricted under REML."""
         return self.fit.loglik
@@ -147,7 +147,9 @@ class MixedModel(FixedEffects):
     @cached_property
     def params(self) -> pd.Series:
         """Fixed effects, one entry a coefficient."""
-        names = [self.design.names[j] for j in self.kept]
+        names = self.design.index
+        # a new index for each: a name given to one of them is not a name of all
+        names = names[:] if len(self.kept) == len(names) else names[self.kept]
         return pd.Series(self.fit.beta, index=names, name="estimate")
 
     @property
@@ -671,12 +673,18 @@ class MixedModel(FixedEffects):
             raise DataError(
                 f"The new response must be one column of numbers, as in data['y'], not {shown(y)}."
             ) from None
-        if values.shape != (self.nobs,) or not np.isfinite(values).all():
+        if values.shape != (self.nobs,):
             raise _unfit(values, self.nobs)
         if isinstance(y, pd.Series):
             _check_rows(y, self.frame.index)
         reml = self.reml if reml is None else check_reml(reml)
-        return self.with_fit(self.fit.problem.refit(values, reml))
+        problem = self.fit.problem.with_response(values)
+        fit = problem.fit_at_once(reml)
+        if fit is None:
+            if not np.isfinite(values).all():
+                raise _unfit(values, self.nobs)
+            fit = problem.fit(reml)
+        return self.with_fit(fit)
 
     def with_fit(self, fit: Fit) -> MixedModel:
         """Return the same model with another fit of it, such as one to another response."""
@@ -908,7 +916,8 @@ def lmer(
         check_told_apart(problem, ready.random)  # names them
         raise
     notes = [*frame.notes, *ready.aliased, *ready.notes]
-    return MixedModel(parsed, frame, ready.design, ready.random, fit, ready.kept, ddf, notes)
+    random = list(ready.random)
+    return MixedModel(parsed, frame, ready.design, random, fit, ready.kept, ddf, notes)
 
 
 def check_reml(reml: Any) -> bool:

@@ -196,6 +196,48 @@ def test_the_optimum_is_that_of_the_plain_path(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
+def test_in_one_step_or_by_the_search(name: str) -> None:
+    """What the one matrix of a small design gives is what Newton's method finds, or nothing."""
+    found = 0
+    for seed in range(30):
+        problem = make(name, seed, weak=seed % 3 == 2)
+        reml, scale, shift = seed % 2 == 0, 10.0 ** (seed % 7 - 3), 1e5 * (seed % 4)
+        problem = problem.with_response(problem.y * scale + shift)
+        quick = problem.fit_at_once(reml)
+        if quick is None:
+            continue
+        found += 1
+        slow = problem.fit(reml, start=0.5 * np.ones(len(quick.state.theta)))
+        # with a shift, the response itself holds fewer digits of what varies
+        lost = 1e3 if shift and problem.X.size else 1.0
+        close(quick.deviance, slow.deviance, 1e-11 * lost)
+        close(quick.state.theta, slow.state.theta, 1e-7 * lost)
+        close(quick.sigma2 / scale**2, slow.sigma2 / scale**2, 1e-9 * lost)
+        close(quick.beta, slow.beta)
+        close(quick.cov_beta / scale**2, slow.cov_beta / scale**2, 1e-8 * lost)
+        close(quick.resid, slow.resid, 1e-8 * lost)
+        assert np.abs(quick.state.gradient).max() < 1e-9 * problem.n * lost
+        assert quick.optimum.zero.tolist() == [False] * len(quick.state.theta)
+    closed = KINDS[name][1:] == (OrthogonalCriterion, Strata)
+    assert found > 5 if closed else not found
+
+
+def test_no_closed_form_for_what_has_none() -> None:
+    problem = make("one factor", 1)
+    assert problem.fit_at_once(True) is not None
+    for wrong in (np.nan, np.inf, -np.inf, 1e160):
+        y = problem.y.copy()
+        y[3] = wrong
+        with np.errstate(all="ignore"):
+            assert problem.with_response(y).fit_at_once(True) is None
+    assert problem.with_response(problem.X @ np.arange(problem.p)).fit_at_once(True) is None
+    groups = problem.codes[0]
+    same_means = problem.y - (np.bincount(groups, problem.y) / np.bincount(groups))[groups]
+    assert problem.with_response(same_means).fit_at_once(True) is None
+    assert problem.with_response(same_means).fit().optimum.zero.all()
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_another_response_is_fitted_as_if_it_were_the_first(name: str) -> None:
     rng = np.random.default_rng(5)
     problem = make(name, 5)

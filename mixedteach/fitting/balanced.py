@@ -18,6 +18,7 @@ from mixedteach.fitting.tables import Layout, in_coordinates
 Array = np.ndarray
 
 _TABLES = 12  # more tables than this would not be quicker
+_DENSE = 20_000  # entries of Z' up to which it is written out
 _LARGEST = 64  # columns of a component for which patterns are still looked for
 
 
@@ -47,13 +48,19 @@ def lay_out(
         found = _by_matrix(A[0], E, C) if _alike(A) else None
     if found is None:
         return None
-    N = np.zeros((C * q, Q.shape[1]))
-    for place, value in effects:
-        for j in range(Q.shape[1]):
-            N[:, j] += np.bincount(place, value * Q[:, j], C * q)
-    rule, F = found
-    Y = in_coordinates(N.reshape(C, q, Q.shape[1]), F)
-    return Layout(len(Q), sizes, parameters(sizes), rule, F, effects, Y)
+    (rule, F), (n, p) = found, Q.shape
+    if C * q * n <= _DENSE:
+        Z = np.zeros((C * q, n))
+        for place, value in effects:
+            Z[place, np.arange(n)] = value
+        N = Z.dot(Q)
+    else:
+        Z, N = None, np.zeros((C * q, p))
+        for place, value in effects:
+            for j in range(p):
+                N[:, j] += np.bincount(place, value * Q[:, j], C * q)
+    Y = in_coordinates(N.reshape(C, q, p), F)
+    return Layout(n, sizes, parameters(sizes), rule, F, effects, Y, Z)
 
 
 def _place(

@@ -25,7 +25,7 @@ import numpy as np
 from mixedteach.fitting.blocks import Tied
 from mixedteach.fitting.optimise import SMALL, SUSPECT
 from mixedteach.fitting.strata import Strata
-from mixedteach.fitting.tables import Layout
+from mixedteach.fitting.tables import Layout, in_coordinates
 
 Array = np.ndarray
 
@@ -36,6 +36,8 @@ def closed_form(layout: Layout | None, Q: Array, reml: bool, constant: float) ->
     """Return the closed form of a design, or None where there is none or the design is large."""
     rule = None if layout is None else layout.restricted if reml else layout.rule
     if layout is None or layout.restricted is None or not isinstance(rule, Strata):
+        return None
+    if layout.Z is None:
         return None
     if any(k > 1 and not isinstance(k, Tied) for k in layout.sizes):
         return None
@@ -55,17 +57,22 @@ class ClosedForm:
         self.n, p = Q.shape
         self.N = self.n - p if reml else self.n
         self.constant = constant + self.N * (1 + math.log(2 * math.pi))
-        self.M, self.parts = _matrix(layout, rule, Q)
+        own, self.parts = _matrix(layout, rule, Q)
         # a number may be taken off y if the model has a mean: large numbers cost no digits then
-        self.centred = float(np.abs(self.M.sum(axis=1)).max()) < 1e-9
+        self.centred = float(np.abs(own.sum(axis=1)).max()) < 1e-9
+        self.M, self.last, self.mean = np.concatenate([own, Q.T]), len(own), Q.sum(axis=0)
         own = rule.count[1:].tolist()
         self.no_zero = np.zeros(len(rule.g), bool)
         self.no_zero.flags.writeable = False  # one for all fits
         self.rest, self.df, self.back = self.N - sum(own), own, rule.back.tolist()
 
-    def optimum(self, y: Array) -> tuple[Array, float, float] | None:
-        """Return theta, the deviance and r^2 = N sigma^2; None where there must be a search."""
-        u = self.M.dot(y - y[0] if self.centred else y)
+    def optimum(self, y: Array) -> tuple[Array, float, float, Array] | None:
+        """Return theta, the deviance, r^2 = N sigma^2 and Q'y.
+
+        None where there must be a search, or a value of y is missing or infinite.
+        """
+        shift = float(y[0]) if self.centred else 0.0
+        u = self.M.dot(y - shift)
         square, *squares = [float((own := u[part]).dot(own)) for part in self.parts]
         if not square > 1e-24 * float(y.dot(y)):  # next to nothing beside y: not by this road
             return None
@@ -79,23 +86,15 @@ class ClosedForm:
         delta = [sum(b * x for b, x in zip(row, over, strict=True)) for row in self.back]
         if min(delta) < SMALL**2 or max(delta) > SUSPECT**2:
             return None
-        return np.sqrt(delta), value + self.N * math.log(sigma2), self.N * sigma2
+        ols = u[self.last :] + shift * self.mean
+        theta = np.array([math.sqrt(x) for x in delta])
+        return theta, value + self.N * math.log(sigma2), self.N * sigma2, ols
 
 
 def _matrix(layout: Layout, rule: Strata, Q: Array) -> tuple[Array, list[slice]]:
     """Return M_0, M_1, ... below each other, and which rows are whose."""
-    n, (C, coordinates, _) = layout.n, layout.Y.shape
-    rows = np.arange(n)
-    if layout.F.ndim == 1:
-        Z = np.zeros((coordinates, n))
-        place, value = layout.effects[0]
-        Z[place, rows] = value * layout.F[place]
-    else:
-        Z = np.zeros((C, layout.F.shape[0], n))
-        for place, value in layout.effects:
-            Z.reshape(-1, n)[place, rows] = value
-        Z = layout.F.T @ Z
-    Z = Z.reshape(C, coordinates, n)
+    n = layout.n
+    Z = in_coordinates(layout.Z.reshape(len(layout.Y), -1, n), layout.F)
     found = []
     for members in rule.members:
         own = Z[:, members].reshape(-1, n)

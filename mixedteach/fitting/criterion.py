@@ -118,20 +118,20 @@ class State:
 
 
 class LazyState(State):
-    """A state of which value and r^2 are known; the rest is found when it is asked for.
+    """A state of which the first numbers are known; the rest is found when it is asked for.
 
     Parameters
     ----------
     criterion : callable
         Returns the criterion.
-    theta, value, r2
+    theta, value, r2, beta
         See :class:`State`.
     """
 
     def __init__(
-        self, criterion: Callable[[], Criterion], theta: Array, value: float, r2: float
+        self, criterion: Callable[[], Criterion], theta: Array, value: float, r2: float, beta: Array
     ) -> None:
-        self.__dict__.update(_criterion=criterion, theta=theta, value=value, r2=r2)
+        self.__dict__.update(_criterion=criterion, theta=theta, value=value, r2=r2, beta=beta)
 
     def __getattr__(self, name: str) -> Any:
         if name not in _FOUND_LATER:
@@ -141,7 +141,7 @@ class LazyState(State):
         return self.__dict__[name]
 
 
-_FOUND_LATER = ("beta", "Phi", "pieces", "gradient", "hessian", "score")
+_FOUND_LATER = ("Phi", "pieces", "gradient", "hessian", "score")
 
 
 class Criterion:

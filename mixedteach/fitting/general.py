@@ -556,6 +556,9 @@ class GeneralProblem(Problem):
         """Return the problem with independent residuals of one variance."""
         return Problem(self.X, self.y, self.codes, self.bases, self.groups, self.tied)
 
+    def fit_at_once(self, reml: bool) -> None:
+        """There is no closed form."""
+
     def criterion(self, reml: bool) -> GeneralCriterion:
         """Return the deviance as a function of x = (theta, eta)."""
         constant = 2 * float(np.log(np.abs(np.diag(self.R))).sum()) if reml else 0.0

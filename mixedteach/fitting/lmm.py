@@ -70,6 +70,7 @@ class Problem:
         pairs = zip(bases, self.turns, strict=True)
         self.turned = [b if t.size == 1 and t[0, 0] == 1 else b @ t for b, t in pairs]
         self.layout = self._lay_out()
+        self._nothing = np.zeros(self.p)
         self._closed: dict[bool, ClosedForm | None] = {}
         self._shared = self.__dict__.copy()  # all that does not depend on the response
         self.y = y
@@ -93,7 +94,7 @@ class Problem:
         again = Q.T.dot(residual)  # a second pass removes what rounding left
         return first + again, residual - Q.dot(again)
 
-    @property
+    @cached_property
     def ols(self) -> Array:
         """Coefficients of Q by least squares, shape (p,)."""
         return self._regressed[0]
@@ -145,14 +146,21 @@ class Problem:
             self._closed[reml] = own
         return self._closed[reml]
 
+    def fit_at_once(self, reml: bool) -> Fit | None:
+        """Fit in closed form; None where there must be a search or the response is not finite."""
+        closed = self.closed_form(reml)
+        found = None if closed is None else closed.optimum(self.y)
+        if closed is None or found is None:
+            return None
+        theta, value, r2, self.ols = found
+        state = LazyState(partial(self.criterion, reml), theta, value, r2, self._nothing)
+        return Fit(self, None, Optimum(state, [(theta, value)], closed.no_zero, True), reml)
+
     def fit(self, reml: bool = True, start: Array | None = None) -> Fit:
         """Estimate the variances by REML or ML."""
-        closed = self.closed_form(reml) if start is None else None
-        found = None if closed is None else closed.optimum(self.y)
-        if found is not None:
-            state = LazyState(partial(self.criterion, reml), *found)
-            path = [(state.theta, state.value)]
-            return Fit(self, None, Optimum(state, path, closed.no_zero, True), reml)
+        at_once = self.fit_at_once(reml) if start is None else None
+        if at_once is not None:
+            return at_once
         self.check_response()
         criterion = self.criterion(reml)
         if criterion.moments.exact:
@@ -268,15 +276,20 @@ class Fit:
         """The residual variance."""
         return self.state.r2 / (self.n - self.problem.p if self.reml else self.n)
 
-    @cached_property
+    @property
     def inverse_R(self) -> Array:
         """R^-1: takes coefficients of Q to coefficients of X."""
-        return np.linalg.inv(self.problem.R) if self.problem.p else np.empty((0, 0))
+        shared = self.problem._shared  # one for all responses
+        if "inverse_R" not in shared:
+            shared["inverse_R"] = (
+                np.linalg.inv(self.problem.R) if self.problem.p else np.empty((0, 0))
+            )
+        return shared["inverse_R"]
 
     @cached_property
     def beta(self) -> Array:
         """Fixed effects, shape (p,)."""
-        return self.inverse_R @ (self.problem.ols + self.state.beta)
+        return self.inverse_R.dot(self.problem.ols + self.state.beta)
 
     @cached_property
     def cov_beta(self) -> Array:

@@ -49,7 +49,7 @@ class NotToldApart(FitError):
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Optimum:
     """Where the search ended and how one can tell.
 
@@ -247,7 +247,7 @@ def _by_closed_form(criterion: Criterion, on_diagonal: Array) -> State | None:
         return None
     if theta[on_diagonal].min() < SMALL or theta.max() > SUSPECT:
         return None
-    return LazyState(lambda: criterion, theta, *criterion.level(delta))
+    return LazyState(lambda: criterion, theta, *criterion.level(delta), np.zeros(criterion.p))
 
 
 def descend(

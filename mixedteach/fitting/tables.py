@@ -30,6 +30,8 @@ class Layout:
         Where each row of the data is added to the sums N, and times what.
     Y : ndarray, shape (C, coordinates, p)
         Of the fixed effects, orthonormal columns Q.
+    Z : ndarray, shape (C * q, n), or None
+        What takes a response to its sums N, if it is small.
     restricted : Rule or None
         The rule with the degrees of freedom of the fixed effects taken out, if that gives REML.
     """
@@ -41,6 +43,7 @@ class Layout:
     F: Array
     effects: list[tuple[Array, Array]]
     Y: Array
+    Z: Array | None = None
 
     def __post_init__(self) -> None:
         p = self.Y.shape[2]
