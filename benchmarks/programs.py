@@ -1,7 +1,8 @@
 """How each Python program reads a table, fits, refits and finds Kenward-Roger's df.
 
-Every program gets what is quickest for it: lme_python a polars table (its own), the others a
-pandas one with categories; glmm does not compute Satterthwaite's df while it fits.
+Every program gets what is quickest for it: lme_python a polars table (its own), the others a pandas
+one with categories; a pandas table with text is measured besides; glmm does not compute
+Satterthwaite's df while it fits.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class Program:
 
     def fit(self, formula: str, data: Any, name: str) -> Any:
         raise NotImplementedError
+
+    def from_pandas(self, formula: str, table: Any, name: str) -> Any:
+        """Fit to a pandas table with text."""
+        return self.fit(formula, table, name)
 
     def loglik(self, fit: Any) -> float:
         raise NotImplementedError
@@ -188,6 +193,9 @@ class LmePython(Program):
 
     def fit(self, formula, data, name):
         return self.lme.lmer(formula, data)
+
+    def from_pandas(self, formula, table, name):
+        return self.lme.lmer(formula, self.polars.from_pandas(table))
 
     def loglik(self, fit):
         return fit.log_likelihood

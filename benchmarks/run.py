@@ -34,7 +34,7 @@ OURS, R = "mixedteach", "lme4"
 PEERS = ("glmm", "lme_python", "mixedlm", "statsmodels")
 ALL = (OURS, *PEERS, R)
 DATA = ("tablets", "planks", "sleepstudy")
-TASKS = [(task, name) for name in DATA for task in ("cold", "table", "warm")]
+TASKS = [(task, name) for name in DATA for task in ("cold", "pandas", "table", "warm")]
 TASKS += [("kr", "planks"), ("refit", "tablets"), ("refit", "planks")]
 SIZES = ("nested_1000", "nested_10000", "nested_100000")
 CROSSED = ("crossed_50", "crossed_500", "crossed_5000")
@@ -396,7 +396,8 @@ MANY_LABELS = {
     "manyp": "the same, with Satterthwaite's and Kenward-Roger's p-values of width",
 }
 LABEL = {
-    "cold": "new formula", "table": "formula seen before, new table",
+    "cold": "new formula", "pandas": "new formula, pandas table with text",
+    "table": "formula seen before, new table",
     "warm": "formula and design seen before", "refit": "another response",
     "kr": "Kenward-Roger df of all coefficients",
 }  # fmt: skip
@@ -412,7 +413,7 @@ def full_report(
     parts += ["## From formula and table to the REML fit"]
     rows = []
     for name in DATA:
-        for task in ("cold", "table", "warm"):
+        for task in ("cold", "pandas", "table", "warm"):
             cells = timing(results, task, name, programs, True)
             rows.append([f"{name}, {LABEL[task]}", *cells])
         values = [results["warm", name, p].value for p in programs]
@@ -459,6 +460,18 @@ def size_rows(sizes: Results, programs: Sequence[str]) -> list[list[str]]:
     return rows
 
 
+def polars_line(results: Results) -> list[str]:
+    """Say what lme_python takes from the table that everybody else is given."""
+    found = [results["pandas", name, "lme_python"] for name in DATA]
+    if not all(found):
+        return []
+    times = ", ".join(f"{name} {number(r.ms)}" for name, r in zip(DATA, found, strict=True))
+    return [
+        "lme_python reads tables of polars, and is given them; from a table of pandas, which the "
+        f"others are given, its first fit takes {times} ms."
+    ]
+
+
 def refit_cells(results: Results, programs: Sequence[str]) -> tuple[list[str], str]:
     """Return the times of refits; mark programs whose refit is not what a fresh fit gives."""
     cells, remark = timing(results, "refit", "planks", programs, False), ""
@@ -479,11 +492,15 @@ def readme_block(
 ) -> str:  # fmt: skip
     """Return the short table of the README."""
     rows = []
-    for name in DATA:
-        rows.append([f"{name}: fit, ms", *timing(results, "cold", name, programs, False)])
-    rows.append(["planks: Kenward-Roger, ms", *timing(results, "kr", "planks", programs, False)])
+    for task, label in (("cold", "first fit, ms"), ("warm", "fit, the design seen before, ms")):
+        for name in DATA:
+            rows.append([f"{name}: {label}", *timing(results, task, name, programs, False)])
     cells, remark = refit_cells(results, programs)
+    rows.append(
+        ["tablets: another response, ms", *timing(results, "refit", "tablets", programs, False)]
+    )
     rows.append(["planks: another response, ms", *cells])
+    rows.append(["planks: Kenward-Roger, ms", *timing(results, "kr", "planks", programs, False)])
     many = many_rows(results, programs)
     rows.append(["planks: many responses, fits a second", *many[0][1:]])
     rows.append(["... with Satterthwaite's and Kenward-Roger's p-values", *many[2][1:]])
@@ -502,6 +519,7 @@ def readme_block(
         "From a formula and a table to the REML fit, and what follows it, in milliseconds (median; "
         "× ours). Every program has one thread, and all take turns.",
         markdown(["", *programs], rows),
+        *polars_line(results),
         f"The log-likelihoods of the first three rows agree within {worst:.0e}.",
         f"¹ The log-likelihood reached is more than 0.001 below the best found by any of these "
         f"programs, for responses simulated from the planks model. {edge}",

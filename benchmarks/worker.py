@@ -92,6 +92,23 @@ class Worker:
             seconds += one
         return self.answer(found[0], seconds)
 
+    def pandas(self, name: str, repeats: int) -> str:
+        """The same, from a table as ``pandas.read_csv`` gives it, factors as text."""
+        import pandas as pd
+
+        formula, path = model(name).formula, self.folder / f"{name}.csv"
+        data = pd.read_csv(path, dtype=dict.fromkeys(model(name).factors, str))
+
+        def once() -> tuple[float, Any]:
+            return self.program.estimates(self.program.from_pandas(new(formula), data, name))
+
+        seconds: list[float] = []
+        while len(seconds) < repeats and sum(seconds) < ENOUGH:
+            self.program.forget()
+            found, one = times(once, 1)
+            seconds += one
+        return self.answer(found[0], seconds)
+
     def table(self, name: str, repeats: int) -> str:
         """Fit by a formula seen before to a table not seen before: the rows in another order."""
         formula, data, seconds = model(name).formula, self.data(name), []

@@ -65,6 +65,11 @@ def as_factor(name: str, values: Any, levels: Sequence[Any] | None = None) -> Fa
             place = np.append(np.cumsum(count > 0) - 1, -1)  # -1 stays -1
             codes, labels = place[codes], labels[count > 0]
         return Factor(name, tuple(labels.tolist()), codes)
+    if levels is None and len(values) <= _QUICK:
+        texts = values.tolist() if hasattr(values, "tolist") else list(values)
+        if all(type(text) is str for text in texts):
+            known = {text: place for place, text in enumerate(sorted(set(texts)))}
+            return Factor(name, tuple(known), np.array([known[text] for text in texts], np.intp))
     if levels is None:
         codes, uniques = pd.factorize(pd.Series(values))  # pandas 2.2 refuses plain .array
         try:
@@ -90,6 +95,9 @@ def as_factor(name: str, values: Any, levels: Sequence[Any] | None = None) -> Fa
             f"{strange} is not a level of '{name}' in the fit: choose {listed(levels, last='or')}."
         )
     return Factor(name, tuple(levels), np.asarray(codes, np.intp))
+
+
+_QUICK = 500  # rows of text that Python sorts out more quickly than pandas
 
 
 def _plain(value: Any) -> Any:
@@ -376,7 +384,12 @@ class ModelFrame:
                     self.columns = Columns(self.data)
                     continue
             if name in effects and name not in wrapped and name not in response:
-                _check_effect(name, values)
+                if isinstance(values.dtype, pd.StringDtype):
+                    small = len(values) <= _QUICK
+                    met = dict.fromkeys(values.tolist()) if small else values.unique().tolist()
+                    _check_text(name, list(met))
+                else:
+                    _check_effect(name, values)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -573,15 +586,23 @@ def _check_effect(name: str, values: pd.Series) -> None:
             f"The column '{name}' mixes numbers and text, such as '{texts.iloc[0]}': correct the "
             f"text, or write C({name}) if these are levels of a factor."
         )
-    comma = _decimal_comma(texts)
+    _check_text(name, texts.tolist())
+
+
+def _check_text(name: str, levels: Sequence[str]) -> None:
+    """Refuse numbers with decimal commas; warn of text that is mostly numbers."""
+    comma = _decimal_comma(pd.Series(levels)) if any("," in text for text in levels) else None
     if comma:
         raise DataError(
             f"The column '{name}' holds text with decimal commas, such as '{comma}': read the file "
             f"with pd.read_csv(file, decimal=','), or write C({name}) if these are levels of a "
             "factor."
         )
+    if len(levels) <= 10:
+        return
+    texts = pd.Series(levels)
     wrong = texts[pd.to_numeric(texts, errors="coerce").isna()]
-    if len(texts) > 10 and 2 * len(wrong) < len(texts):
+    if 2 * len(wrong) < len(texts):
         correct = f"correct {listed(wrong, limit=3)} and convert" if len(wrong) else "convert"
         warn(
             f"The column '{name}' holds text and is a factor with {len(texts)} levels, though most "
