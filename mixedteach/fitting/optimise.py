@@ -32,6 +32,7 @@ SMALL = 0.05  # a relative standard deviation below this is perhaps zero
 _FLAT = 1e-6  # a gradient below this, for each degree of freedom, is zero
 SUSPECT = 100  # and so does one beyond this at which the search cannot come to rest
 MODERATE = 2.0  # relative standard deviations below this are tried at zero
+FAR = 200.0  # a zero at which a parabola puts the deviance by more is not looked at
 NEARLY = 6.0  # a zero at which the deviance is higher by less is worth a search
 NO_RESIDUAL = (
     "The residual variance tends to zero: the fixed and random effects reproduce the response "
@@ -161,7 +162,9 @@ def _other_sides(criterion: Criterion, best: State, on_diagonal: Array) -> list[
     if _near_zero(best.theta, on_diagonal).any():
         return [_lambda_start(criterion.moments.sizes, 3.0)]
     zeros = []
-    for j in np.flatnonzero(on_diagonal & (np.abs(best.theta) < MODERATE)):
+    # where a look is dear, only at what the curvature does not rule out by far
+    rise = 0.0 if criterion.exact else 0.5 * best.hessian.diagonal() * best.theta**2
+    for j in np.flatnonzero(on_diagonal & (np.abs(best.theta) < MODERATE) & (rise < FAR)):
         theta = best.theta.copy()
         theta[j] = 0.0
         zeros.append(theta)
