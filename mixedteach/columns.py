@@ -112,38 +112,45 @@ def is_numeric(values: Any) -> bool:
 class Columns:
     """The columns of a table, each read once however many terms it stands in."""
 
-    def __init__(self, data: pd.DataFrame, read: Mapping[str, pd.Series] | None = None) -> None:
+    def __init__(self, data: pd.DataFrame, raw: Mapping[str, Any] | None = None) -> None:
         self.data = data
-        self._read = dict(read or {})
+        self.n = len(data)
+        self._raw = dict(raw or {})
         self._factors: dict[str, Factor] = {}
 
     def __len__(self) -> int:
-        return len(self.data)
+        return self.n
 
     def __getitem__(self, name: str) -> pd.Series:
-        if name not in self._read:
-            self._read[name] = self.data[name]
-        return self._read[name]
+        return self.data[name]
+
+    def raw(self, name: str) -> Any:
+        """Return what a column holds: a NumPy array, or one of pandas' own kinds."""
+        if name not in self._raw:
+            self._raw[name] = self.data[name].values
+        return self._raw[name]
 
     def factor(self, name: str) -> Factor:
         """Return a column as a factor."""
         if name not in self._factors:
-            self._factors[name] = as_factor(name, self[name])
+            self._factors[name] = as_factor(name, self.raw(name))
         return self._factors[name]
 
     def values(self, name: str) -> Factor | Array | None:
         """Return a factor, or finite numbers of shape (n, 1); None for numbers to be looked at."""
-        numbers = plain_numbers(self[name])
+        raw = self.raw(name)
+        if isinstance(raw, pd.Categorical):
+            return self.factor(name)
+        numbers = plain_numbers(raw)
         if numbers is not None:
             return numbers[:, None] if np.isfinite(numbers).all() else None
         return None if is_numeric(self[name]) else self.factor(name)
 
 
-def plain_numbers(values: pd.Series) -> Array | None:
-    """Return a copy of a column of NumPy's own numbers, as floats; None for any other."""
-    dtype = values.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
-        return values.values.astype(float)
+def plain_numbers(raw: Any) -> Array | None:
+    """Return a copy of NumPy's own numbers as floats; None for anything else."""
+    if isinstance(raw, np.ndarray) and raw.dtype.kind in "iuf":
+        return raw.astype(float)
     return None
 
 
@@ -328,8 +335,8 @@ class ModelFrame:
         # a light copy: later changes of the table are not ours, and pandas copies .attrs each time
         light = type(data) is pd.DataFrame and not data.attrs
         plain = data.copy(deep=False) if light else pd.DataFrame(data)
-        read = {name: plain[name] for name in names}
-        absent = {name: is_missing(read[name]) for name in names if not _complete(read[name])}
+        raw = {name: plain[name].values for name in names}
+        absent = {name: is_missing(plain[name]) for name in names if not _complete(raw[name])}
         self.missing = {name: int(gone.sum()) for name, gone in absent.items() if gone.any()}
         keep = np.ones(len(data), bool)
         for name in self.missing:
@@ -347,12 +354,12 @@ class ModelFrame:
             self.notes.append(
                 f"{self.n_dropped} of {len(data)} rows left out for missing values ({where})."
             )
-            plain, read = plain[keep], {}
+            plain, raw = plain[keep], {}
         self.data = plain
-        self.columns = Columns(plain, read)
+        self.columns = Columns(plain, raw)
         self._check_values(formula, names)
         for name in names:
-            values = self.columns[name].array
+            values = self.columns.raw(name)
             if isinstance(values, pd.Categorical):
                 levels = self.columns.factor(name).levels
                 if len(levels) < len(values.categories):
@@ -365,7 +372,7 @@ class ModelFrame:
 
     def _check_values(self, formula: Formula, names: Iterable[str]) -> None:
         """Read numbers in object columns as numbers; refuse what is neither number nor level."""
-        names = [name for name in names if not _is_plain(self.columns[name])]
+        names = [name for name in names if not _is_plain(self.columns.raw(name))]
         if not names:
             return
         response = variables_of(formula.response)
@@ -398,7 +405,7 @@ class ModelFrame:
         """Return y, shape (n,), after checking that it is a column of finite numbers."""
         source = formula.response
         if not hasattr(source, "call"):
-            numbers = plain_numbers(self.columns[source.name])
+            numbers = plain_numbers(self.columns.raw(source.name))
             if numbers is not None and np.isfinite(numbers).all():
                 return numbers
         for name in variables_of(source):
@@ -446,24 +453,21 @@ def is_missing(values: pd.Series) -> Array:
     return np.asarray(pd.isna(array), bool)
 
 
-def _complete(values: pd.Series) -> bool:
+def _complete(raw: Any) -> bool:
     """Say at a glance that nothing is missing; if False one must look."""
-    array, dtype = values.array, values.dtype
-    if isinstance(array, pd.Categorical):
-        return bool(array.codes.min() >= 0)
-    if not isinstance(dtype, np.dtype):
+    if isinstance(raw, pd.Categorical):
+        return bool(raw.codes.min() >= 0)
+    if not isinstance(raw, np.ndarray):
         return False
-    if dtype.kind in "iub":
-        return True
-    return dtype.kind == "f" and not math.isnan(values.values.min())  # NaN if one of them is
+    kind = raw.dtype.kind
+    return kind in "iub" or (kind == "f" and not math.isnan(raw.min()))  # NaN if one of them is
 
 
-def _is_plain(values: pd.Series) -> bool:
+def _is_plain(raw: Any) -> bool:
     """Say whether a column is categorical or of NumPy's own real numbers."""
-    dtype = values.dtype
-    if isinstance(dtype, np.dtype):
-        return dtype.kind in "iuf"
-    return isinstance(dtype, pd.CategoricalDtype)
+    if isinstance(raw, np.ndarray):
+        return raw.dtype.kind in "iuf"
+    return isinstance(raw, pd.Categorical)
 
 
 _DATES = {

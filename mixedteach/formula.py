@@ -486,16 +486,19 @@ def _bars(inside: str, whole: str) -> list[Bar]:
             f"The random effect '({inside})' in the formula '{whole}' needs effects on the left of "
             "one '|' and the grouping factor on its right, as in (1|g)."
         )
-    effects = _part(pieces[0].strip(), whole)
+    left, right = pieces[0].strip(), pieces[1].strip()
+    if left == "1" and sign == "|" and _A_NAME.fullmatch(right):  # what most of them are
+        return [Bar(f"(1 | {right})", Part(True, (), {}), (right,))]
+    effects = _part(left, whole)
     if not effects.intercept and not effects.terms:
         raise FormulaError(
             f"The random effect '({inside})' in the formula '{whole}' has nothing that varies: "
             "write (1|g) for a random mean, or (0 + x|g) for a random slope alone."
         )
-    groups = _part("0 + " + pieces[1].strip(), whole)
+    groups = _part(f"0 + {right}", whole)
     if not groups.terms or groups.intercept:
         raise FormulaError(
-            f"The grouping factor '{pieces[1].strip()}' in the formula '{whole}' must be a column "
+            f"The grouping factor '{right}' in the formula '{whole}' must be a column "
             "or several, as in (1|g), (1|g/h) or (1|g:h)."
         )
     for term in groups.terms:

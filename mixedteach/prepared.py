@@ -10,6 +10,7 @@ side of the formula and every entry of the columns that it uses.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,24 +120,24 @@ def forget() -> None:
 
 def _key(formula: Formula, frame: ModelFrame) -> Hashable | None:
     """Return all that the design depends on; None where the table is large or a column strange."""
-    if len(frame) * len(formula.design_variables) > _SMALL:
+    columns = frame.columns
+    if columns.n * len(formula.design_variables) > _SMALL:
         return None
-    key: list[Hashable] = [formula.fixed, formula.bars, len(frame)]
+    key: list[Hashable] = [formula.fixed, formula.bars, columns.n]
     for name in formula.design_variables:
-        values = frame.columns[name]
-        array, dtype = values.array, values.dtype
-        if isinstance(array, pd.Categorical):
-            key += [*_listed(array.categories), array.ordered, array.codes.tobytes()]
-        elif isinstance(dtype, np.dtype) and dtype.kind in "iufb":
-            key += [dtype, array.to_numpy().tobytes()]
-        elif pd.api.types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype):
-            key += _listed(values)
+        raw = columns.raw(name)
+        if isinstance(raw, pd.Categorical):
+            key += [*_listed(raw.categories), raw.ordered, raw.codes.tobytes()]
+        elif isinstance(raw, np.ndarray) and raw.dtype.kind in "iufb":
+            key += [raw.dtype, raw.tobytes()]
+        elif raw.dtype == object or isinstance(raw.dtype, pd.StringDtype):
+            key += _listed(raw)
         else:
             return None
     return tuple(key)
 
 
-def _listed(values: pd.Index | pd.Series) -> list[Hashable]:
+def _listed(values: Any) -> list[Hashable]:
     """Return type and values; 1, 1.0 and True are equal to Python, but other levels."""
     own = tuple(values.tolist())
     dtype = values.dtype

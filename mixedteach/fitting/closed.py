@@ -18,7 +18,7 @@ Components, section 4.5.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -57,10 +57,10 @@ class ClosedForm:
         self.n, p = Q.shape
         self.N = self.n - p if reml else self.n
         self.constant = constant + self.N * (1 + math.log(2 * math.pi))
-        own, self.parts = _matrix(layout, rule, Q)
+        self.M, self.parts, self.last = _matrix(layout, rule, Q)
+        ones = self.M.sum(axis=1)
         # a number may be taken off y if the model has a mean: large numbers cost no digits then
-        self.centred = float(np.abs(own.sum(axis=1)).max()) < 1e-9
-        self.M, self.last, self.mean = np.concatenate([own, Q.T]), len(own), Q.sum(axis=0)
+        self.centred, self.mean = float(np.abs(ones[: self.last]).max()) < 1e-9, ones[self.last :]
         own = rule.count[1:].tolist()
         self.no_zero = np.zeros(len(rule.g), bool)
         self.no_zero.flags.writeable = False  # one for all fits
@@ -91,16 +91,19 @@ class ClosedForm:
         return theta, value + self.N * math.log(sigma2), self.N * sigma2, ols
 
 
-def _matrix(layout: Layout, rule: Strata, Q: Array) -> tuple[Array, list[slice]]:
-    """Return M_0, M_1, ... below each other, and which rows are whose."""
+def _matrix(layout: Layout, rule: Strata, Q: Array) -> tuple[Array, list[slice], int]:
+    """Return M_0, M_1, ..., Q' below each other, which rows are whose, and where Q' begins."""
     n = layout.n
     Z = in_coordinates(layout.Z.reshape(len(layout.Y), -1, n), layout.F)
-    found = []
+    rest, found = np.eye(n) - Q.dot(Q.T), []
     for members in rule.members:
         own = Z[:, members].reshape(-1, n)
-        found.append(own - own.dot(Q).dot(Q.T))
-    rest = np.eye(n) - Q.dot(Q.T)
-    for own in found:
+        own = own - own.dot(Q).dot(Q.T)
         rest -= own.T.dot(own)
-    stops = np.cumsum([0, n, *map(len, found)]).tolist()
-    return np.concatenate([rest, *found]), [slice(*pair) for pair in pairwise(stops)]
+        found.append(own)
+    stops = [0, *accumulate(map(len, (rest, *found)))]
+    return (
+        np.concatenate([rest, *found, Q.T]),
+        [slice(*pair) for pair in pairwise(stops)],
+        stops[-1],
+    )

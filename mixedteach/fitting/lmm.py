@@ -9,6 +9,7 @@ the reader.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,7 @@ class Problem:
 
     def _constant(self, reml: bool) -> float:
         """Return log|X'X| under REML: what Q in the place of X takes off the deviance."""
-        return 2 * float(np.log(np.abs(self.R.diagonal())).sum()) if reml else 0.0
+        return 2 * sum(math.log(abs(r)) for r in self.R.diagonal().tolist()) if reml else 0.0
 
     def closed_form(self, reml: bool) -> ClosedForm | None:
         """Return what gives the optimum without a search, in a small balanced design."""

@@ -148,8 +148,8 @@ class Strata:
 
     def solvable(self, df: float) -> bool:
         """Say whether there are as many strata as variances, each with degrees of freedom."""
-        count = self.count[1:]
-        return bool(self.back.size and count.min() > 0 and df > count.sum())
+        count = self.count[1:].tolist()
+        return self.back.size > 0 and min(count) > 0 and df > sum(count)
 
     def solve(self, squares: Array, df: float) -> Array | None:
         """Equate 1 + sum delta_r g_rk to the ratio of mean squares (analysis of variance)."""
