@@ -16,6 +16,7 @@ from mixedteach.errors import FitError
 from mixedteach.fitting import alike
 from mixedteach.fitting import batch as module
 from mixedteach.fitting.batch import Batch, NotTogether
+from mixedteach.fitting.closed_many import solve_many
 from mixedteach.inference import many as many_tests
 from mixedteach.inference.anova import contrasts
 from mixedteach.inference.bootstrap import bootstrap_estimates
@@ -80,6 +81,29 @@ def test_same_optimum_as_one_by_one(name: str, reml: bool) -> None:
         np.testing.assert_allclose(found.beta, [f.beta for f in fits], atol=1e-6)
     assert found.boundary.any()  # so that the boundary is tested
     assert not found.boundary.all()
+
+
+BALANCED = [name for name, (_, lost) in DESIGNS.items() if not lost and name != "crossed"]
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", BALANCED)
+def test_the_closed_form_is_what_the_search_finds(name: str, reml: bool) -> None:
+    m = model(name)
+    batch, Y = Batch(m.fit.problem, reml), responses(m, 80) * 1e-3 + 40
+    known, slow = solve_many(batch.problem, reml, Y), batch._search(Y)
+    assert known is not None
+    assert 5 < known.done.sum() < 80  # the others lie at the boundary
+    np.testing.assert_array_equal(slow.boundary[known.done], False)
+    close = {"rtol": 1e-7, "atol": 1e-9}
+    for a, b in (
+        (known.value, slow.value), (known.theta, slow.theta), (known.ols, slow.coefficients),
+        (known.r2 / batch.df * 1e6, slow.sigma2 * 1e6),
+    ):  # fmt: skip
+        np.testing.assert_allclose(a[known.done], b[known.done], **close)
+    both = batch.fit(Y)
+    np.testing.assert_allclose(both.value, slow.value, rtol=0, atol=1e-8)
+    np.testing.assert_array_equal(both.boundary, slow.boundary)
 
 
 @pytest.mark.parametrize("name", DESIGNS)

@@ -35,6 +35,7 @@ import numpy as np
 from mixedteach.errors import FitError
 from mixedteach.fitting.alike import NotTogether, blocks_alike, columns_of, condensed, solve
 from mixedteach.fitting.blocks import Pieces
+from mixedteach.fitting.closed_many import solve_many
 from mixedteach.fitting.criterion import jacobian
 from mixedteach.fitting.lmm import Problem
 from mixedteach.fitting.optimise import MODERATE, NEARLY, diagonal
@@ -273,6 +274,20 @@ class Batch:
         return int(np.clip(400_000 // max(numbers, 1), 16, 1024))
 
     def _fit(self, Y: Array) -> BatchFit:
+        """Fit in closed form what has one, and search for the rest."""
+        known = solve_many(self.problem, self.reml, Y)
+        if known is None or not known.done.any():
+            return self._search(Y)
+        value, coefficients, sigma2 = known.value, known.ols, known.r2 / self.df
+        zero, alone, rest = np.zeros(len(Y), bool), 0, np.flatnonzero(~known.done)
+        if len(rest):
+            found = self._search(Y[rest])
+            known.theta[rest], value[rest] = found.theta, found.value
+            coefficients[rest], sigma2[rest] = found.coefficients, found.sigma2
+            zero[rest], alone = found.boundary, found.alone
+        return BatchFit(self, known.theta, value, coefficients, sigma2, zero, alone)
+
+    def _search(self, Y: Array) -> BatchFit:
         of = self.responses(Y)
         fitted = of.yy > self.n * (1e-13 * np.abs(Y).max(axis=1, initial=0.0)) ** 2
         odd = ~fitted  # left to the search for one response, which knows what to say

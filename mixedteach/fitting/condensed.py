@@ -124,7 +124,8 @@ class OrthogonalCriterion(CondensedCriterion):
 
     def closed_form(self) -> Array | None:
         """Return the one stationary delta, or None where it takes a search."""
-        return self.rule.solve(self.squares, self.df)
+        found = self.rule.solve(self.squares, self.df) if self.squares[0] > 0 else None
+        return found if found is not None and np.isfinite(found).all() else None
 
     def level(self, delta: Array) -> tuple[float, float]:
         """Return the deviance and r^2."""

@@ -132,18 +132,18 @@ class Problem:
     def criterion(self, reml: bool) -> Criterion:
         """Return the deviance as a function of theta (in the orthogonal bases)."""
         if self.layout is None:
-            return Criterion(self.condensed, reml, self._constant(reml))
+            return Criterion(self.condensed, reml, self.constant(reml))
         kind = CondensedCriterion if self.layout.restricted is None else OrthogonalCriterion
-        return kind(self.condensed, reml, self._constant(reml))
+        return kind(self.condensed, reml, self.constant(reml))
 
-    def _constant(self, reml: bool) -> float:
+    def constant(self, reml: bool) -> float:
         """Return log|X'X| under REML: what Q in the place of X takes off the deviance."""
         return 2 * sum(math.log(abs(r)) for r in self.R.diagonal().tolist()) if reml else 0.0
 
     def closed_form(self, reml: bool) -> ClosedForm | None:
         """Return what gives the optimum without a search, in a small balanced design."""
         if reml not in self._closed:
-            own = closed_form(self.layout, self.Q, reml, self._constant(reml))
+            own = closed_form(self.layout, self.Q, reml, self.constant(reml))
             self._closed[reml] = own
         return self._closed[reml]
 

@@ -80,9 +80,16 @@ class Rule(Protocol):
     def solve(self, squares: Array, df: float) -> Array | None:
         """Return the delta at which the deviance is stationary, where ``without`` is not None.
 
-        `squares` are the tables of y alone. The deviance is convex in the logarithms of what the
-        parts are weighted by, so that there is one such point; but some delta may be negative.
+        `squares` are the tables of y alone, shape (K,) or (K, responses), the first positive. The
+        deviance is convex in the logarithms of what the parts are weighted by, so that there is one
+        such point; but some delta may be negative. Not finite if no delta will do.
         """
+
+    def levels(self, delta: Array, squares: Array) -> tuple[Array, Array]:
+        """Return the log-determinant and r^2, each of shape (B,), for delta (R, B)."""
+
+    def many_squares(self, Y: Array) -> Array:
+        """Return the tables of many responses, Y (C, q, B), shape (K - 1, B); S_0 is not here."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +160,21 @@ class Strata:
 
     def solve(self, squares: Array, df: float) -> Array | None:
         """Equate 1 + sum delta_r g_rk to the ratio of mean squares (analysis of variance)."""
-        if not self.solvable(df) or squares[0] <= 0:
+        if not self.solvable(df):
             return None
         count = self.count[1:]
-        ratio = squares[1:] / count / (squares[0] / (df - count.sum()))
+        ratio = (squares[1:].T / count).T / (squares[0] / (df - count.sum()))
         return self.back.dot(ratio - 1.0)
+
+    def levels(self, delta: Array, squares: Array) -> tuple[Array, Array]:
+        """Return the log-determinant and r^2 of many responses."""
+        size = 1.0 + self.g.T.dot(delta)
+        return self.count.dot(np.log(size)), (squares / size).sum(axis=0)
+
+    def many_squares(self, Y: Array) -> Array:
+        """Return the sum of squares of each stratum for many responses."""
+        own = [Y[:, members] for members in self.members]
+        return np.array([np.einsum("cib,cib->b", part, part) for part in own])
 
 
 @dataclass(frozen=True)
@@ -233,10 +250,22 @@ class SharedFactor:
         """Equate I + sum delta_r G_r to the ratio of mean squares and products."""
         R, q, _ = self.G.shape
         rest = df - q * self.components
-        if 2 * R != q * (q + 1) or self.components <= 0 or rest <= 0 or squares[0] <= 0:
+        if 2 * R != q * (q + 1) or self.components <= 0 or rest <= 0:
             return None
         ratio = squares[1:] / self.components / (squares[0] / rest)
         ratio[:: q + 1] -= 1.0
-        delta = self._back.dot(ratio)
-        missed = np.abs(delta.dot(self.G.reshape(R, -1)) - ratio).max()
-        return delta if missed <= 1e-11 * np.abs(ratio).max() else None
+        delta, G = self._back.dot(ratio), self.G.reshape(R, -1)
+        missed = np.abs(G.T.dot(delta) - ratio).max(axis=0)
+        return np.where(missed <= 1e-11 * np.abs(ratio).max(axis=0), delta, np.nan)
+
+    def levels(self, delta: Array, squares: Array) -> tuple[Array, Array]:
+        """Return the log-determinant and r^2 of many responses."""
+        R, q, _ = self.G.shape
+        size = np.eye(q) + (delta.T @ self.G.reshape(R, -1)).reshape(-1, q, q)
+        X = np.linalg.inv(size).reshape(len(size), -1)
+        r2 = squares[0] + np.einsum("bi,ib->b", X, squares[1:])
+        return self.components * np.linalg.slogdet(size)[1], r2
+
+    def many_squares(self, Y: Array) -> Array:
+        """Return sum_c y_ci y_cj, row by row, for many responses."""
+        return np.einsum("cib,cjb->ijb", Y, Y).reshape(-1, Y.shape[2])

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mixedteach.fitting.blocks import Parameter
 from mixedteach.fitting.strata import Rule, Weights
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Array = np.ndarray
 
@@ -61,6 +65,17 @@ class Layout:
         """Return Phi = (Q'WQ)^-1 for the weights of S, where `restricted` is not None."""
         p = self.Y.shape[2]
         return (self.rule.invert(S) @ self.of_fixed).reshape(p, p)
+
+    @cached_property
+    def sums(self) -> csr_array:
+        """What takes responses (n, B) to their sums N (C * q, B)."""
+        from scipy.sparse import csr_array
+
+        rows = np.concatenate([place for place, _ in self.effects])
+        columns = np.tile(np.arange(self.n), len(self.effects))
+        values = np.concatenate([value for _, value in self.effects])
+        size = len(self.Y) * self.F.shape[0] if self.F.ndim == 2 else self.F.shape[0]
+        return csr_array((values, (rows, columns)), shape=(size, self.n))
 
     def tables(self, Q: Array, y: Array) -> Tables:
         """Return the tables of K = [Q y]; y must be orthogonal to Q."""
