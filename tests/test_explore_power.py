@@ -168,6 +168,21 @@ def test_what_is_drawn_is_what_is_answered():
     assert picture.cost[2].get_text() == "9600"
 
 
+def test_the_digits_stand_beside_the_curve_and_within_the_panel(explorer):
+    picture = explorer._picture
+    panel = picture.figure.axes[0]
+    fine = np.linspace(0, 1.2, 400)
+    settings = product((3, 20, 80), (1, 10), (0.1, 0.15, 0.5, 0.9, 1.0), (0.2, 0.55, 0.9))
+    for planks, readings, difference, sd in settings:
+        explorer.png(planks=planks, readings=readings, difference=difference, sd=sd)
+        box = picture.value.get_window_extent(picture._canvas.get_renderer())
+        assert panel.bbox.x0 < box.x0 < box.x1 < panel.bbox.x1 + 25
+        assert panel.bbox.y0 < box.y0 < box.y1 < panel.bbox.y1
+        curve = np.interp(fine, *picture.curve.get_data())
+        x, y = panel.transData.transform(np.column_stack([fine, curve])).T
+        assert not ((x > box.x0) & (x < box.x1) & (y > box.y0 + 2) & (y < box.y1 - 2)).any()
+
+
 def test_the_widget_moves_with_the_controls():
     explorer = mt.explore.power()
     _, *rows, image, said = explorer.widget.children

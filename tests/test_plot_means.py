@@ -230,7 +230,12 @@ def test_comparisons_of_widths(planks):
     assert texts(ax) == ["p = .304", "p = .071", "p = .0015"]
     assert ax.lines[0].get_xdata() == [0, 0]
     label = " ".join(ax.get_xlabel().split())
-    for part in ("humidity [%]", "Satterthwaite (38)", "Tukey, all pairs of 3 means", "95%"):
+    for part in (
+        "humidity [percentage points]",
+        "Satterthwaite (38)",
+        "Tukey, all pairs of 3 means",
+        "95%",
+    ):
         assert part in label
 
 

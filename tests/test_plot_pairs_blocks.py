@@ -74,6 +74,9 @@ def test_a_subject_without_a_reading_is_a_lone_open_marker():
     assert np.isnan(lines["12"].get_ydata()).tolist() == [False, True]
     assert lines["12"].get_markerfacecolor() == "white"
     assert lines["1"].get_markerfacecolor() != "white"
+    # tablets 2 and 11 have the same NIR reading: both markers are seen, one within the other
+    assert lines["11"].get_markersize() > lines["2"].get_markersize()
+    assert lines["11"].get_zorder() < lines["2"].get_zorder()
     assert "10 of them lack a reading" in mt.plot.description(ax.figure)
 
 

@@ -50,7 +50,7 @@ def test_matrix_draws_its_entries_and_labels(tablets) -> None:
     V = tablets.matrices().V.iloc[:4, :4]
     ax = mt.plot.matrix(V, title="V")
     np.testing.assert_array_equal(ax.images[0].get_array(), V)
-    assert written(ax)[:4] == [".133", ".089", "0", "0"]
+    assert written(ax)[:4] == ["0.133", "0.089", "0", "0"]
     assert shown(ax.get_xticklabels()) == shown(ax.get_yticklabels()) == ["0", "1", "2", "3"]
     assert "4 x 4: 8 of its 16 entries are not zero" in mt.plot.description(ax.figure)
 

@@ -136,7 +136,10 @@ class _StructurePicture(Picture):
         self.gauges = [
             self._gauge(figure.add_subplot(grid[k, 2]), *parts)
             for k, parts in enumerate(
-                ((LOGLIK, "log-likelihood (REML)", GREEN), (SE, "SE of the slope [ms]", VERMILION))
+                (
+                    (LOGLIK, "log-likelihood (REML)", GREEN),
+                    (SE, "SE of slope [ms a night]", VERMILION),
+                )
             )
         ]
 

@@ -97,7 +97,7 @@ class LikelihoodPicture(Picture):
         self.lowest = {
             reml: min(at["criterion"] for at in curve) for reml, curve in self.curves.items()
         }
-        self.left, self.middle, self.right = figure.subplots(1, 3, width_ratios=[1.25, 1, 1.25])
+        self.left, self.middle, self.right = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1.2])
         self._curve_axes()
         self._bar_axes()
         self._group_axes(readings)
@@ -116,7 +116,9 @@ class LikelihoodPicture(Picture):
         ax.set_title("Criterion")
         self.line = self.moving(ax.plot([], [], color=INK)[0])
         self.drop = self.moving(ax.plot([], [], ":", color=VERMILION, linewidth=1.6)[0])
-        self.point = self.moving(ax.plot([], [], "o", color=VERMILION, markersize=12)[0])
+        self.point = self.moving(
+            ax.plot([], [], "o", color=VERMILION, markersize=12, clip_on=False)[0]
+        )
         self.value = self.moving(
             ax.text(0.97, 0.97, "", transform=ax.transAxes, ha="right", va="top", weight="bold",
                     color=VERMILION, fontsize=14)
@@ -142,7 +144,8 @@ class LikelihoodPicture(Picture):
             bar.set_hatch(hatch)
         self.bars = [self.moving(bar) for bar in bars]
         self.heights = [
-            self.moving(ax.text(k, 0, "", ha="center", weight="bold")) for k in range(3)
+            self.moving(ax.text(k, 0, "", ha="center", weight="bold", fontsize=12))
+            for k in range(3)
         ]
 
     def _group_axes(self, readings: Readings) -> None:

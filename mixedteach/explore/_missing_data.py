@@ -19,7 +19,7 @@ from mixedteach.errors import InferenceError, check_count, one_of
 from mixedteach.explore._base import Answer, Choice, Explorer, Picture, Slider
 from mixedteach.inference.distributions import t_quantile
 from mixedteach.model import lmer
-from mixedteach.plot._style import BLUE, INK, ORANGE, PALE, VERMILION
+from mixedteach.plot._style import BLUE, INK, ORANGE, PALE, VERMILION, minus
 
 MOST_HPLC, MOST_NIR = 5, 2  # three pairs are left at least
 BY_CHANCE, OTHER_HIGH, ITSELF_HIGH = "by chance", "other is high", "itself is high"
@@ -166,7 +166,8 @@ class MissingPicture(Picture):
 
     def _draw_result(self) -> None:
         ax = self.result
-        ax.axvline(0, color=INK, lw=1.2, ls=(0, (5, 3)))
+        for y in (0, 1):  # leaves out where the numbers stand
+            ax.plot([0, 0], [y - 0.3, y + 0.13], color=INK, lw=1.2, ls=(0, (5, 3)))
         self.bars, self.points, self.said, self.arrows = [], [], [], []
         start = after_losing()
         for y, which, colour, marker in ((1, "fixed", BLUE, "o"), (0, "mixed", ORANGE, "s")):
@@ -186,9 +187,7 @@ class MissingPicture(Picture):
         ax.set_yticks([1, 0], ["fixed", "mixed"], fontsize=13)
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
-        ax.set_xlabel(
-            "HPLC minus NIR [percentage points]\nand 95% interval (grey: before any loss)"
-        )
+        ax.set_xlabel("HPLC minus NIR [percentage points]\nand 95% interval (grey: nothing lost)")
 
     def update(self, answer: Answer) -> None:
         """Move readings and intervals."""
@@ -219,7 +218,8 @@ class MissingPicture(Picture):
                 head.set_data(*(([0.97 * edge], [y]) if abs(end) > EDGE else ([], [])))
             point.set_data([one["estimate"]], [y])
             said.set_text(
-                f"{one['estimate']:.3f} (SE {one['SE']:.4f})\nfrom {one['tablets']:.0f} tablets"
+                minus(f"{one['estimate']:.3f} (SE {one['SE']:.4f})")
+                + f"\nfrom {one['tablets']:.0f} tablets"
             )
 
 
@@ -256,11 +256,12 @@ def missing_data() -> Explorer:
 
 def _words(answer: Answer) -> str:
     fixed, mixed = answer["fixed"], answer["mixed"]
+    by_fixed, by_mixed = (minus(f"{model['estimate']:.3f}") for model in (fixed, mixed))
     more = "smaller" if answer["smaller"] >= 0 else "larger"
     end = " Three pairs are left: no more can be lost." if fixed["tablets"] == 3 else ""
     return (
-        f"HPLC minus NIR: fixed model {fixed['estimate']:.3f} (SE {fixed['SE']:.4f}, from "
-        f"{fixed['tablets']} complete tablets); mixed model {mixed['estimate']:.3f} (SE "
-        f"{mixed['SE']:.4f}, from all {mixed['tablets']}). The mixed model's SE is "
+        f"HPLC minus NIR: fixed model {by_fixed} (SE {fixed['SE']:.4f}, from {fixed['tablets']} "
+        f"complete tablets); mixed model {by_mixed} (SE {mixed['SE']:.4f}, from all "
+        f"{mixed['tablets']}). The mixed model's SE is "
         f"{abs(answer['smaller']):.1f}% {more}.{end}"
     )

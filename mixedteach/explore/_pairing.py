@@ -13,8 +13,9 @@ from mixedteach.datasets import load_tablets
 from mixedteach.errors import DataError, explains_arguments
 from mixedteach.explore._base import Answer, Explorer, Picture, Slider
 from mixedteach.inference.distributions import t_pvalue, t_quantile
+from mixedteach.plot._inputs import of_difference
 from mixedteach.plot._paired import pairs_of, rounded, with_unit
-from mixedteach.plot._style import BLUE, INK, PALE, VERMILION, p_text
+from mixedteach.plot._style import BLUE, INK, PALE, VERMILION, minus, p_text
 
 Array = np.ndarray
 WIDEST = 2.0
@@ -82,6 +83,7 @@ class _Pairs(Picture):
         self,
         figure: Figure,
         wide: pd.DataFrame,
+        label: str,
         unit: str,
         reach: float,
         digits: Callable[[float], str],
@@ -92,7 +94,7 @@ class _Pairs(Picture):
         corners = np.array([moved(wide, s, d) for s in (0, WIDEST) for d in (-reach, reach)])
         low, high = corners.min(), corners.max()
         pad = 0.04 * (high - low)
-        left.set(xlim=(-0.25, 1.25), ylim=(low - pad, high + pad), ylabel=unit)
+        left.set(xlim=(-0.25, 1.25), ylim=(low - pad, high + pad), ylabel=label)
         left.set_xticks([0, 1], list(wide.columns), fontsize=14)
         left.set_title(f"One line a {wide.index.name}")
         # all lines are one artist, broken by missing values: quicker to draw
@@ -109,7 +111,10 @@ class _Pairs(Picture):
         for y in (0, 1):  # leaves out where the numbers stand
             right.plot([0, 0], [y - 0.45, y + 0.12], color=INK, lw=1.3, ls=(0, (5, 4)))
         right.set(xlim=(-widest, widest), ylim=(-0.75, 1.75), yticks=[])
-        right.set_xlabel(f"{wide.columns[1]} - {wide.columns[0]}, with its 95% interval")
+        difference = f"{wide.columns[1]} - {wide.columns[0]}"
+        if unit:
+            difference += f" [{of_difference(unit)}]\n"
+        right.set_xlabel(f"{difference}{'and' if unit else ', with'} its 95% interval")
         right.spines["left"].set_visible(False)
         right.set_title("The same difference, two tests")
         self.bars, self.texts = {}, {}
@@ -134,7 +139,7 @@ class _Pairs(Picture):
             bar.set_xdata([test["lower"], test["upper"]])
             dot.set_xdata([answer["difference"]])
             self.texts[name].set_text(
-                f"SE {self.digits(test['SE'])}, t = {test['t']:.2f}, {p_text(test['p'])}"
+                minus(f"SE {self.digits(test['SE'])}, t = {test['t']:.2f}, {p_text(test['p'])}")
             )
 
 
@@ -197,6 +202,8 @@ def pairing(
     reach = step * max(10, int(np.ceil(1.2 * abs(start) / step)))
     places = max(2, 2 - int(np.floor(np.log10(size))))
 
+    unit = data.attrs.get("units", {}).get(response, "")
+
     def digits(value: float) -> str:
         return rounded(value, places)
 
@@ -207,9 +214,10 @@ def pairing(
     def words(answer: Answer) -> str:
         paired, two = answer["paired"], answer["two_sample"]
         return (
-            f"Difference {digits(answer['difference'])}. Paired: SE {digits(paired['SE'])}, "
+            f"Difference {minus(digits(answer['difference']))}. Paired: SE {digits(paired['SE'])}, "
             f"{p_text(paired['p'])}. Two samples: SE {digits(two['SE'])}, {p_text(two['p'])}. "
-            f"Correlation of the two readings of a {subject}: {rounded(answer['correlation'], 2)}."
+            f"Correlation of the two readings of a {subject}: "
+            f"{minus(rounded(answer['correlation'], 2))}."
         )
 
     return Explorer(
@@ -220,6 +228,6 @@ def pairing(
             "difference": Slider("mean difference", -reach, reach, step, start),
         },
         answer=answer,
-        picture=lambda figure: _Pairs(figure, wide, with_unit(data, response), reach, digits),
+        picture=lambda figure: _Pairs(figure, wide, with_unit(data, response), unit, reach, digits),
         words=words,
     )

@@ -20,6 +20,7 @@ SD, SD_READING = 0.55, 0.39  # the planks of lesson 7, rounded: plank:width, and
 ALPHA, WANTED = 0.05, 0.8
 PLANKS, READINGS, DIFFERENCE = 20, 5, 0.5  # where the controls start: lesson 7's trial
 _GRID = np.linspace(0, 1.2, 61)
+_DIGITS = 0.22, 0.06  # width and height of the power as it is written, in the curve's units
 _MOST_VARIANCE = 0.08  # the axis ends here; larger values are written
 
 
@@ -138,7 +139,11 @@ class PowerPicture(Picture):
         self.drop = self.moving(ax.plot([], [], ":", color=BLUE, linewidth=1.6)[0])
         self.point = self.moving(ax.plot([], [], "o", color=BLUE, markersize=11)[0])
         self.value = self.moving(ax.text(0, 0, "", weight="bold", color=BLUE, fontsize=16))
-        ax.legend(loc="lower right", bbox_to_anchor=(1.03, 0.1), handlelength=1.2)
+        # below the axis: within, the curve of some design runs through any place
+        ax.legend(
+            loc="upper center", bbox_to_anchor=(0.47, -0.16), ncols=2, handlelength=1.2,
+            columnspacing=1.2, borderpad=0,
+        )  # fmt: skip
 
     def _make_bar(
         self, ax: Any, title: str, names: tuple[str, str], colours: tuple[str, str], end: float
@@ -162,15 +167,32 @@ class PowerPicture(Picture):
         x, power = answer["difference"], answer["power"]
         self.drop.set_data([x, x], [0, power])
         self.point.set_data([x], [power])
-        above = power < 0.88  # beside the curve, where nothing else is
-        self.value.set(text=f"{power:.3f}", x=x - 0.03 if above else x + 0.03,
-                       y=power + 0.03 if above else power - 0.11,
-                       ha="right" if above else "left")  # fmt: skip
+        x, y = beside(x, power, answer["curve"])
+        self.value.set(text=f"{power:.3f}", x=x, y=y)
         _stack(self.variance, answer["parts"], f"{sum(answer['parts']):.4f}")
         allowed = min(answer["allowed"], 2 * _MOST_VARIANCE)
         self.allowed.set_ydata([allowed, allowed])
         _stack(self.cost, answer["costs"], f"{answer['cost']:.0f}")
         self.cost[2].set_color(INK if answer["affordable"] else VERMILION)
+
+
+def beside(x: float, power: float, curve: Array) -> tuple[float, float]:
+    """Return the lower left corner of the power's digits: near its point, but off the curve.
+
+    >>> beside(0.5, 0.65, power_of_width(20, 5, _GRID, 0.55))
+    (0.25, 0.68)
+    """
+    left, right = x - 0.03 - _DIGITS[0], x + 0.03
+    start = max(0.015, min(left, x - 0.07))
+    places = [(left, power + 0.03), (right, power - 0.1), (right, power - 0.03)]
+    places += [(start, power + gap) for gap in (0.06, 0.1, 0.14, 0.18, 0.22, 0.3)]
+    for corner in places:
+        across = corner[0] + np.linspace(-0.01, _DIGITS[0] + 0.01, 25)
+        there = np.interp(across, _GRID, curve)
+        met = (there > corner[1] - 0.01) & (there < corner[1] + _DIGITS[1] + 0.01)
+        if corner[0] > 0.01 and 0.02 < corner[1] < 0.97 and not met.any():
+            break
+    return round(corner[0], 3), round(corner[1], 3)
 
 
 def _stack(bar: tuple[Any, Any, Any, float], parts: tuple[float, float], said: str) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mixedteach.errors import DataError, explains_arguments, listed
+from mixedteach.plot._inputs import line_names
 from mixedteach.plot._paired import (
     MOST_LABELS,
     check_columns,
@@ -69,8 +70,7 @@ def blocks(
     replicated = len(rows) > cells.notna().to_numpy().sum()
     # treatments side by side, so that equal readings do not hide each other
     aside = np.linspace(-0.16, 0.16, len(treatments)) if len(treatments) > 1 else np.zeros(1)
-    # "width 1", where "1" alone would say nothing
-    labels = [f"{treatment} {name}" if len(name) < 3 else name for name in treatments]
+    labels = line_names(treatments, treatment)
     ax = own_or_new(ax)
     with style():
         ax.hlines(

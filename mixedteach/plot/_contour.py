@@ -140,8 +140,8 @@ def _valley(ax: Axes, m: MixedModel, x: Array, y: Array) -> None:
     ax.plot((theta * sigma)[inside], sigma[inside], "--", color=INK, linewidth=1.4)
     ax.annotate(
         r"best $\sigma$ for each $\theta$",
-        ((theta * sigma)[inside][-1], sigma[inside][-1]), xytext=(0, -16),
-        textcoords="offset points", ha="right", fontsize=12, zorder=6,
+        ((theta * sigma)[inside][-1], sigma[inside][-1]), xytext=(0, 8),
+        textcoords="offset points", ha="right", va="bottom", fontsize=12, zorder=6,
         bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"},
     )  # fmt: skip
 

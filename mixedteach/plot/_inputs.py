@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,26 @@ def with_unit(label: str, units: dict[str, str], column: str | None = None) -> s
     if not unit:
         return label
     return f"{label}\n[{unit}]" if len(label) + len(unit) > 30 else f"{label} [{unit}]"
+
+
+def of_difference(unit: str) -> str:
+    """Return the unit of a difference: percentages differ by percentage points.
+
+    >>> of_difference("%"), of_difference("mm")
+    ('percentage points', 'mm')
+    """
+    return "percentage points" if unit == "%" else unit
+
+
+def line_names(levels: Sequence[Any], factor: str) -> list[str]:
+    """Return the levels; with the factor's name where they are so short that they say little.
+
+    >>> line_names([1, 3], "depth"), line_names(["nir", "hplc"], "method")
+    (['depth 1', 'depth 3'], ['nir', 'hplc'])
+    """
+    names = [str(level) for level in levels]
+    short = all(len(name) <= 3 or name.replace(".", "").isdigit() for name in names)
+    return [f"{factor} {name}" for name in names] if short else names
 
 
 def unit_of(m: MixedModel, power: str = "") -> str:

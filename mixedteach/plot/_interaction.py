@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mixedteach.columns import as_factor, is_numeric
-from mixedteach.plot._inputs import check_columns, check_numbers, with_unit
+from mixedteach.plot._inputs import check_columns, check_numbers, line_names, with_unit
 from mixedteach.plot._style import (
     COLOURS,
     INK,
@@ -121,12 +121,13 @@ def _named_lines(ax: Axes, means: pd.DataFrame, positions: np.ndarray, trace: st
         np.nan if at is None else v[at] for at, (_, v) in zip(last, means.iterrows(), strict=True)
     ]
     names = []
-    for i, (level, end) in enumerate(zip(means.index, ends, strict=True)):
+    lines = line_names(means.index, trace)
+    for i, (line, end) in enumerate(zip(lines, ends, strict=True)):
         if np.isnan(end):
             continue
         at = positions[means.columns.get_loc(last[i])]
         name = ax.annotate(
-            _line_name(level, trace),
+            line,
             (at, end),
             xytext=(positions.max() + 0.06 * span, end),
             textcoords="data",
@@ -153,11 +154,6 @@ def _spread_names(ax: Axes) -> None:
         places = apart([name.xy[1] for name in names], _line_height(ax))
         for name, place in zip(names, places, strict=True):
             name.xyann = (name.xyann[0], place)
-
-
-def _line_name(level: Any, trace: str) -> str:
-    """Return the level, with the factor's name where a short level says little by itself."""
-    return f"{trace} {level}" if len(str(level)) <= 3 else str(level)
 
 
 def _pale_lines(ax: Axes, means: pd.DataFrame, positions: np.ndarray) -> None:

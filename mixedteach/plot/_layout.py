@@ -74,7 +74,8 @@ def layout(
     ax = own_or_new(ax, (9, 1.0 + 2.0 * down))
     with style():
         ax.set_axis_off()
-        ax.set_xlim(0 if response is None else -_LEFT, across + (across - 1) * _GAP)
+        # a little more than the frames, so that their lines are seen in full
+        ax.set_xlim(-0.01 if response is None else -_LEFT, across + (across - 1) * _GAP + 0.01)
         ax.set_ylim(-(down + (down - 1) * _GAP) - 0.01, 0.17)
         ax.set_title(_title(factors, response, data.attrs.get("units", {})))
         ax.figure.draw_without_rendering()  # the layout decides how much room there is

@@ -206,7 +206,7 @@ def entries(cells: Array) -> list[list[str]]:
     """Return the entries as they are written: whole numbers as such, others to three digits.
 
     >>> entries(np.array([[0.1329444, 0.0893333], [0.0, -0.0436111]]))
-    [['.133', '.089'], ['0', '-.044']]
+    [['0.133', '0.089'], ['0', '-0.044']]
     """
     if (cells == np.round(cells)).all() and np.abs(cells).max() < 1e6:
         return [[f"{value:.0f}" for value in row] for row in cells + 0.0]
@@ -218,10 +218,7 @@ def entries(cells: Array) -> list[list[str]]:
 
 
 def _entry(value: float, places: int) -> str:
-    if value == np.round(value):
-        return f"{value + 0.0:.0f}"
-    text = f"{value:.{places}f}"
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    return f"{value + 0.0:.0f}" if value == np.round(value) else f"{value:.{places}f}"
 
 
 def _words(cells: Array, title: str) -> str:

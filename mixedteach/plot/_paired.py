@@ -19,7 +19,8 @@ from mixedteach.errors import (
     warn,
 )
 from mixedteach.inference.distributions import t_quantile
-from mixedteach.plot._style import BLUE, INK, PALE, describe, own_or_new, style
+from mixedteach.plot._inputs import of_difference
+from mixedteach.plot._style import BLUE, INK, PALE, describe, minus, own_or_new, style
 
 Array = np.ndarray
 MOST_LABELS = 30  # subjects that are named on an axis
@@ -88,11 +89,12 @@ def paired(
                 values,
                 color=PALE,
                 marker="o",
-                markersize=6,
+                # an open marker is larger, and lies below: it is seen around a filled one, too
+                markersize=6 if whole else 9,
                 linewidth=1.6,
                 markerfacecolor=PALE if whole else "white",
                 label=str(name),
-                zorder=2,
+                zorder=2 if whole else 1.9,
             )
         ax.plot(
             position, means, color=INK, marker="D", markersize=11, linewidth=3.5, label="mean",
@@ -168,7 +170,7 @@ def differences(
     >>> import mixedteach as mt
     >>> ax = mt.plot.differences(mt.load_tablets(), "content", within="method", subject="tablet")
     >>> ax.get_ylabel()
-    'content, hplc - nir [%]'
+    'content, hplc - nir [percentage points]'
     """
     level = check_level(level)
     wide, levels = pairs_of(data, response, within, subject)
@@ -193,18 +195,21 @@ def differences(
         else:
             ax.set_xticks([])
         ax.set_xlabel(f"{subject}, by its difference" if sort else subject)
-        ax.set_ylabel(with_unit(data, response, f", {levels[1]} - {levels[0]}"))
+        unit = of_difference(data.attrs.get("units", {}).get(response, ""))
+        ax.set_ylabel(f"{response}, {levels[1]} - {levels[0]}" + (f" [{unit}]" if unit else ""))
         ax.margins(y=0.1)
         text = {"xycoords": ("axes fraction", "data"), "ha": "right", "fontsize": 14}
         above = mean >= 0
         ax.annotate(
-            f"mean {rounded(mean, places)}", (0.995, mean), xytext=(0, 7 if above else -7),
+            minus(f"mean {rounded(mean, places)}"), (0.995, mean), xytext=(0, 7 if above else -7),
             textcoords="offset points", va="bottom" if above else "top", color=BLUE,
             weight="bold", **text,
         )  # fmt: skip
         ax.annotate(
-            f"{100 * level:g}% interval\n{rounded(mean - half, places)} to "
-            f"{rounded(mean + half, places)}",
+            minus(
+                f"{100 * level:g}% interval\n{rounded(mean - half, places)} to "
+                f"{rounded(mean + half, places)}"
+            ),
             (0.995, mean + half if above else mean - half),
             xytext=(0, 5 if above else -5),
             textcoords="offset points",
@@ -310,10 +315,10 @@ def pairs_of(
 # -- words and numbers -----------------------------------------------------------------------------
 
 
-def with_unit(data: pd.DataFrame, name: str, more: str = "") -> str:
+def with_unit(data: pd.DataFrame, name: str) -> str:
     """Return the name of a column with its unit, for an axis."""
     unit = data.attrs.get("units", {}).get(name, "")
-    return f"{name}{more} [{unit}]" if unit else f"{name}{more}"
+    return f"{name} [{unit}]" if unit else name
 
 
 def decimals(values: Array) -> int:

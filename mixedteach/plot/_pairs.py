@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from mixedteach.errors import DataError, a_kind, listed
 from mixedteach.plot._emmeans import response_and_unit, wrapped
+from mixedteach.plot._inputs import of_difference
 from mixedteach.plot._style import BLUE, INK, describe, number, own_or_new, p_text, style
 
 GREY = "#6E6E6E"
@@ -72,6 +73,7 @@ def pairs(comparisons: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.tick_params(axis="y", length=0, labelsize=13 if len(y) <= 12 else 11)
         ax.spines["left"].set_visible(False)
         response, unit = response_and_unit(comparisons)
+        unit = of_difference(unit)
         of = f" of {response}" if response else ""
         ax.set_xlabel(f"difference{of}{f' [{unit}]' if unit else ''}\n{_how(comparisons, ax)}")
     return describe(ax, _words(comparisons, labels, response, unit))

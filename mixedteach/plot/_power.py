@@ -176,9 +176,12 @@ def _levels(ax: Axes, table: pd.DataFrame) -> None:
     alpha = float(table.attrs.get("alpha", 0.05))
     for value in (_WANTED, alpha):
         ax.axhline(value, color=PALE, linestyle=":", linewidth=1.4, zorder=0)
+    # no power is smaller, so below its line there is nothing that the words could cover
+    below = alpha >= 0.045
     ax.annotate(
-        rf"$\alpha$ = {alpha:g}", (1, alpha), xycoords=("axes fraction", "data"), xytext=(0, 3),
-        textcoords="offset points", ha="right", color=INK, fontsize=12, zorder=5,
+        rf"$\alpha$ = {alpha:g}", (1, 0 if below else alpha), xycoords=("axes fraction", "data"),
+        xytext=(0, 3), textcoords="offset points", ha="right", va="baseline", color=INK,
+        fontsize=12, zorder=5,
     )  # fmt: skip
 
 

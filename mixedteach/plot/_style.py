@@ -154,6 +154,15 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{places}f}"
 
 
+def minus(text: str) -> str:
+    """Return a text with the minus signs that matplotlib writes at its axes.
+
+    >>> minus("-0.26 to 0.16")
+    '−0.26 to 0.16'
+    """
+    return text.replace("-", "−")
+
+
 def p_text(p: float) -> str:
     """Return a p-value as pictures show it.
 
