@@ -72,7 +72,7 @@ def draw_answers(ax: Axes, answers: list[tuple[str, Model]], right: int) -> None
         on_white = {"va": "center", "bbox": {"boxstyle": "square,pad=0.1", "fc": "w", "ec": "none"}}
         ax.text(-0.43, y + 0.42, name, weight="bold", color=colour, **on_white)
         ax.text(-0.43, y + 0.23, formula, family="monospace", fontsize=9.5, color=INK, **on_white)
-        p = f"{row['p']:.3f}" if row["p"] >= 0.01 else f"{row['p']:.4f}"
+        p = (f"{row['p']:.3f}" if row["p"] >= 0.01 else f"{row['p']:.4f}").lstrip("0")
         ax.text(0.8, y, f"p = {p}", weight="bold", fontsize=13, color=colour, va="center")
     ax.set_ylim(-2.35, 0.62)
     ax.set_xlim(-0.45, 1.12)
