@@ -178,6 +178,10 @@ def test_deck(name, opened, own):
       return copy.textContent.match(/\\$[^$]{0,40}/g) || [];
     }""")
     assert left == []
+    loose = page.evaluate("""() => [...document.querySelectorAll('mjx-container:not([display])')]
+      .filter((formula) => /^[,.;:]/.test(formula.nextSibling?.data ?? '')
+        && getComputedStyle(formula.parentElement).whiteSpace !== 'nowrap').length""")
+    assert loose == 0  # else a comma after a formula may begin a line
 
 
 def test_what_is_on_the_slides(opened, own):

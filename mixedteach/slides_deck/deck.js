@@ -67,6 +67,20 @@ function unfold() {
   for (const part of parts) part.open = open;
 }
 
+// Browsers may break a line after a formula, even before a comma: the two are held together.
+function keepMarks() {
+  for (const formula of document.querySelectorAll("mjx-container:not([display])")) {
+    const text = formula.nextSibling;
+    const mark = text instanceof Text && text.data.match(/^[,.;:!?)]+/);
+    if (!mark) continue;
+    text.splitText(mark[0].length);
+    const together = document.createElement("span");
+    together.style.whiteSpace = "nowrap";
+    formula.before(together);
+    together.append(formula, text);
+  }
+}
+
 function onPaperReady() {
   for (const part of document.querySelectorAll("details")) part.open = true;
   fitAll();
@@ -79,6 +93,7 @@ window.addEventListener("load", async () => {
   } catch (error) {
     console.error(error); // slides with raw formulas are better than none
   }
+  keepMarks();
   if (typeof Reveal === "undefined") return; // the glossary
   // The speaker's view takes the notes out of this page and does not know how to hide these.
   document.querySelectorAll("aside.notes mjx-assistive-mml").forEach((part) => part.remove());
