@@ -103,10 +103,10 @@ class _VariancePicture(Picture):
         matrix.set_xticks(range(4), names, fontsize=11)
         matrix.set_yticks(range(4), names, fontsize=11)
         matrix.tick_params(length=0)
-        matrix.set_title("V, tablets 1 and 2")
+        matrix.set_title("V of two tablets [%²]")
         errors.set(xlim=(-0.6, 1.6), ylim=(0, 0.42))
         errors.set_xticks([0, 1], ["a method's\nmean", "difference\nof methods"])
-        errors.set_title("Standard errors")
+        errors.set_title("Standard errors [%]")
         self.bars = [
             self.moving(bar)
             for bar in errors.bar(

@@ -319,7 +319,7 @@ def _test_of_limit(own: Parts, own_right: Parts, right_here: Parts) -> Parts:
     Numbers({"lower": 0.0501, "upper": 0.0501}),
     hints=[
         "Which standard error, and which quantile of t?",
-        "mean -+ t * SE, where t belongs to the df of question 3.",
+        "mean ± t * SE, where t belongs to the df of question 3.",
         "Lesson 1, 'The paired t-test in one line': mt.paired_t_test prints the limits as lower "
         "and upper; 'Mean, standard error, t' has them by hand.",
     ],
