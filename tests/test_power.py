@@ -406,6 +406,7 @@ def test_failures_are_counted(monkeypatch, together):
 
     experiment.cache_clear()  # it remembers how its fits are made
     if together:  # what needs a closer look is fitted alone, and fails
+        monkeypatch.setattr("mixedteach.fitting.batch.has_closed_form", lambda *which: False)
         monkeypatch.setattr(Batch, "_settle", lambda self, best, of, active: fifth(len(of)))
         monkeypatch.setattr(Batch, "_other_valley", lambda self, best, of, active: ~active & False)
         monkeypatch.setattr(Problem, "refit", never)

@@ -35,7 +35,7 @@ import numpy as np
 from mixedteach.errors import FitError
 from mixedteach.fitting.alike import NotTogether, blocks_alike, columns_of, condensed, solve
 from mixedteach.fitting.blocks import Pieces
-from mixedteach.fitting.closed_many import solve_many
+from mixedteach.fitting.closed_many import has_closed_form, solve_many
 from mixedteach.fitting.criterion import jacobian
 from mixedteach.fitting.lmm import Problem
 from mixedteach.fitting.optimise import MODERATE, NEARLY, diagonal
@@ -45,6 +45,7 @@ Array = np.ndarray
 _WORTH = 2e6  # multiplications for one evaluation beyond which nothing is gained
 _LARGE = 100.0  # relative standard deviations beyond this are looked at one by one
 _ROUNDS = 60
+_CLOSED = 1000  # responses that are fitted in closed form at a time
 
 
 @dataclass
@@ -112,6 +113,7 @@ class Batch:
         self.criterion = problem.criterion(reml)
         self.sizes = self.criterion.moments.sizes
         self.df, self.p, self.n = self.criterion.df, problem.p, problem.n
+        self.closed = has_closed_form(problem, reml)
         self.on_diagonal = diagonal(self.sizes)
         R = len(self.on_diagonal)
         self.T = jacobian(np.zeros(R), self.sizes)[1]
@@ -258,11 +260,29 @@ class Batch:
 
         `tell` is called with the number of responses whenever some are done.
         """
-        Y, parts = np.atleast_2d(np.asarray(Y, float)), []
-        for start in range(0, max(len(Y), 1), self.chunk):
-            parts.append(self._fit(Y[start : start + self.chunk]))
-            tell(len(parts[-1].value))
+        Y = np.atleast_2d(np.asarray(Y, float))
+        if not self.closed:
+            return self._search_all(Y, tell)
+        found = BatchFit.joined(self, [self._at_once(own) for own in _pieces(Y, _CLOSED)])
+        rest = np.flatnonzero(np.isnan(found.value))
+        tell(len(Y) - len(rest))
+        if len(rest):
+            found.put(rest, self._search_all(Y[rest], tell))
+        return found
+
+    def _search_all(self, Y: Array, tell: Callable[[int], object]) -> BatchFit:
+        parts = []
+        for own in _pieces(Y, self.chunk):
+            parts.append(self._search(own))
+            tell(len(own))
         return BatchFit.joined(self, parts)
+
+    def _at_once(self, Y: Array) -> BatchFit:
+        """Fit in closed form; the deviance is NaN where that gives no optimum."""
+        known = solve_many(self.problem, self.reml, Y)
+        return BatchFit(
+            self, known.theta, known.value, known.ols, known.r2 / self.df, np.zeros(len(Y), bool), 0
+        )
 
     @property
     def chunk(self) -> int:
@@ -273,21 +293,8 @@ class Batch:
         )
         return int(np.clip(400_000 // max(numbers, 1), 16, 1024))
 
-    def _fit(self, Y: Array) -> BatchFit:
-        """Fit in closed form what has one, and search for the rest."""
-        known = solve_many(self.problem, self.reml, Y)
-        if known is None or not known.done.any():
-            return self._search(Y)
-        value, coefficients, sigma2 = known.value, known.ols, known.r2 / self.df
-        zero, alone, rest = np.zeros(len(Y), bool), 0, np.flatnonzero(~known.done)
-        if len(rest):
-            found = self._search(Y[rest])
-            known.theta[rest], value[rest] = found.theta, found.value
-            coefficients[rest], sigma2[rest] = found.coefficients, found.sigma2
-            zero[rest], alone = found.boundary, found.alone
-        return BatchFit(self, known.theta, value, coefficients, sigma2, zero, alone)
-
     def _search(self, Y: Array) -> BatchFit:
+        """Search for the optima of a few responses, all of them together."""
         of = self.responses(Y)
         fitted = of.yy > self.n * (1e-13 * np.abs(Y).max(axis=1, initial=0.0)) ** 2
         odd = ~fitted  # left to the search for one response, which knows what to say
@@ -483,6 +490,12 @@ class BatchFit:
         zero = (batch.on_diagonal & (theta == 0)).any(axis=1)
         return cls(batch, theta, value, coefficients, sigma2, zero, int(odd.sum()))
 
+    def put(self, rows: Array, other: BatchFit) -> None:
+        """Replace rows by those of another."""
+        for name in ("theta", "value", "coefficients", "sigma2", "boundary"):
+            getattr(self, name)[rows] = getattr(other, name)
+        self.alone += other.alone
+
     @classmethod
     def joined(cls, batch: Batch, parts: list[BatchFit]) -> BatchFit:
         """Put the parts of a long list of responses together."""
@@ -521,6 +534,11 @@ def _work(A: list[Array], p: int, R: int, columns: int) -> float:
         sum((R + 2) * a.size * p**2 + (R + 3) * a.size * len(a) for a in A)
         + (R + 2) * columns * max(len(a) for a in A)
     )
+
+
+def _pieces(Y: Array, size: int) -> list[Array]:
+    """Cut the rows of Y into pieces, one at least."""
+    return [Y[start : start + size] for start in range(0, max(len(Y), 1), size)]
 
 
 # -- small arrays, many of them --------------------------------------------------------------------

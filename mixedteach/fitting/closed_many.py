@@ -12,13 +12,14 @@ import numpy as np
 
 from mixedteach.fitting.lmm import Problem
 from mixedteach.fitting.optimise import SMALL, SUSPECT, diagonal
+from mixedteach.fitting.strata import Rule
 from mixedteach.fitting.tables import in_coordinates
 
 Array = np.ndarray
 
 
 class Solved(NamedTuple):
-    """What is known of B responses where ``done``; elsewhere the numbers mean nothing."""
+    """What is known of B responses where ``done``; elsewhere value and r^2 are NaN."""
 
     done: Array  # (B,)
     theta: Array  # (B, R)
@@ -27,13 +28,23 @@ class Solved(NamedTuple):
     ols: Array  # (B, p), coefficients of Q
 
 
-def solve_many(problem: Problem, reml: bool, Y: Array) -> Solved | None:
-    """Fit the responses in the rows of Y; None if the design has no closed form."""
+def has_closed_form(problem: Problem, reml: bool) -> bool:
+    """Say whether responses of this design can be fitted in closed form."""
+    rule, df = _rule(problem, reml)
+    return rule is not None and rule.solve(np.ones((len(rule.squares) + 1, 1)), df) is not None
+
+
+def _rule(problem: Problem, reml: bool) -> tuple[Rule | None, int]:
+    layout, df = problem.layout, problem.n - problem.p if reml else problem.n
+    if layout is None or layout.restricted is None:
+        return None, df
+    return layout.restricted if reml else layout.rule, df
+
+
+def solve_many(problem: Problem, reml: bool, Y: Array) -> Solved:
+    """Fit the responses in the rows of Y, of a design that has a closed form."""
     layout, B = problem.layout, len(Y)
-    rule = None if layout is None else layout.restricted if reml else layout.rule
-    if layout is None or layout.restricted is None or rule is None:
-        return None
-    df = problem.n - problem.p if reml else problem.n
+    rule, df = _rule(problem, reml)
     ols, residual = _regressed(problem.Q, Y)
     yy = np.einsum("bi,bi->b", residual, residual)
     N = (layout.sums @ residual.T).reshape(len(layout.Y), -1, B)
@@ -42,8 +53,6 @@ def solve_many(problem: Problem, reml: bool, Y: Array) -> Solved | None:
     enough = squares[0] > 0
     squares[0, ~enough] = 1.0
     delta = rule.solve(squares, df)
-    if delta is None:
-        return None
     theta, covariances = _theta(delta, problem.sizes)
     # the response is not one that the fixed effects reproduce
     varies = yy > problem.n * (1e-13 * np.abs(Y).max(axis=1, initial=0.0)) ** 2
