@@ -476,7 +476,8 @@ def test_bootstrap_can_be_interrupted(tablets, monkeypatch, together):
         raise KeyboardInterrupt
 
     if together:
-        monkeypatch.setattr(batch.Batch, "_fit", stop)
+        monkeypatch.setattr(batch.Batch, "_at_once", stop)
+        monkeypatch.setattr(batch.Batch, "_search", stop)
     else:
         monkeypatch.setattr(tablets, "batch", None)
         monkeypatch.setattr(Problem, "refit", stop)

@@ -263,9 +263,12 @@ class Batch:
         Y = np.atleast_2d(np.asarray(Y, float))
         if not self.closed:
             return self._search_all(Y, tell)
-        found = BatchFit.joined(self, [self._at_once(own) for own in _pieces(Y, _CLOSED)])
+        parts = []
+        for own in _pieces(Y, _CLOSED):
+            parts.append(self._at_once(own))
+            tell(int(np.isfinite(parts[-1].value).sum()))
+        found = BatchFit.joined(self, parts)
         rest = np.flatnonzero(np.isnan(found.value))
-        tell(len(Y) - len(rest))
         if len(rest):
             found.put(rest, self._search_all(Y[rest], tell))
         return found
