@@ -18,6 +18,9 @@ summed over the blocks once:
 in the notation of :mod:`mixedteach.fitting.blocks`, whose formulas these are. With delta_r =
 theta' T_r theta / 2 (T constant) the chain rule to theta is two matrix products.
 
+Balanced designs have no need of it as long as no variance is nearly zero: their optima are known in
+closed form (:mod:`mixedteach.fitting.closed_many`), and only what is left is searched for.
+
 The search is that of :mod:`mixedteach.fitting.optimise`: Newton with the exact Hessian from
 MIVQUE, zeros set exactly, a look for a second valley. A response for which any step is out of the
 ordinary is handed to it.
