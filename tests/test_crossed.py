@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from mixedteach.fitting.blocks import Moments
 from mixedteach.fitting.criterion import Criterion, average_derivatives, factors
 from mixedteach.fitting.crossed import CrossedMoments
 from mixedteach.fitting.lmm import Fit, Problem
+from mixedteach.inference import containment
 from mixedteach.inference.kenward_roger import KenwardRoger
 from mixedteach.inference.satterthwaite import Satterthwaite
 
@@ -215,6 +217,52 @@ def test_no_matrix_of_one_factor_by_the_other() -> None:
         tracemalloc.stop()
     assert fit.optimum.converged
     assert peak < 45e6
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_containment_counts_the_ranks_of_dense_algebra(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connected or not, confounded with X or not; some have as many ranks as rows."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(30, 200))
+    a = rng.integers(0, rng.integers(3, 40), n)
+    b = a // 2 + rng.integers(0, 2, n) if seed % 2 else rng.integers(0, rng.integers(3, 40), n)
+    x = rng.normal(size=n) * 10.0 ** rng.integers(-3, 4)
+    X = np.column_stack([np.ones(n), x, a == a[0], b == b[0]])
+    codes = [np.unique(c, return_inverse=True)[1] for c in (a, b, b)]
+    bases = [np.ones((n, 1)), np.ones((n, 1)), x[:, None]]
+    effects = [
+        SimpleNamespace(codes=c, basis=basis, groups=int(c.max()) + 1)
+        for c, basis in zip(codes, bases, strict=True)
+    ]
+    Z = [pls.z_matrix(e.codes, e.basis, e.groups) for e in effects]
+    columns = np.hstack([X, *Z])
+    expected = np.linalg.matrix_rank(columns / np.linalg.norm(columns, axis=0), tol=1e-8)
+    for many in (1, 10**9):  # sparse, dense
+        monkeypatch.setattr(blocks, "MANY", many)
+        assert containment.rank(X, effects) == expected
+
+
+def test_containment_needs_no_matrix_of_one_factor_by_the_other() -> None:
+    data = ratings(1, 20_000, 400, 60_000)
+    m = mt.lmer("y ~ x + (1|a) + (1|b)", frame(data))
+    tracemalloc.start()
+    try:
+        table = m.anova(ddf="containment")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # connected: rank [X Z] = 2 + 20,000 - 1 + 400 - 1
+    assert table.loc["x", "den_df"] == 60_000 - 20_400
+    assert peak < 45e6
+
+
+def test_containment_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    m = mt.lmer("y ~ x + (1|a) + (1|b)", frame(ratings(1, 3_000, 2_000, 20_000)))
+    monkeypatch.setattr(room, "free_memory", lambda: 2.0**28)
+    with pytest.raises(mt.InferenceError, match=r"2,000 x 2,000.*ddf='satterthwaite'"):
+        m.anova(ddf="containment")
 
 
 # -- what does not fit ----------------------------------------------------------------

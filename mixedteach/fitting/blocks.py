@@ -92,7 +92,7 @@ class Pieces:
 
 
 @dataclass
-class _Bucket:
+class Bucket:
     """Components of one layout: A (C or 1, q, q), H = A^+ Z'K (C, q, w), patterns E_r."""
 
     components: Array
@@ -146,7 +146,7 @@ class Moments:
         self._codes = codes
         self.S = self._border_gram(K, codes, bases)
         self.border_diagonal = np.diag(self.S)[: self.nb].copy()
-        self.buckets: list[_Bucket] = []
+        self.buckets: list[Bucket] = []
         self._place: dict[int, tuple[Array, Array]] = {}
         if self.inside:
             self._fill(K, codes, bases, component)
@@ -230,7 +230,7 @@ class Moments:
             slices = [
                 (slice(a, b), t) for (a, b), t in zip(pairwise(offsets), self.inside, strict=True)
             ]
-            self.buckets.append(_Bucket(members, A, H, C // len(A), swap, mask, slices))
+            self.buckets.append(Bucket(members, A, H, C // len(A), swap, mask, slices))
         for t in self.inside:
             self._place[t] = (component, local[t])
 
@@ -252,7 +252,7 @@ class Moments:
 
     # -- evaluating ----------------------------------------------------------------------------
 
-    def _d_rows(self, bucket: _Bucket, D: Sequence[Array], X: Array) -> Array:
+    def _d_rows(self, bucket: Bucket, D: Sequence[Array], X: Array) -> Array:
         """Return D_c X for a stack of components, X of shape (C, q, columns)."""
         out = np.empty_like(X)
         for part, t in bucket.column_of:
@@ -265,7 +265,7 @@ class Moments:
                 out[:, part] = (D[t] @ shaped).reshape(block.shape)
         return out
 
-    def _solve(self, bucket: _Bucket, D: Sequence[Array]) -> tuple[Array, float]:
+    def _solve(self, bucket: Bucket, D: Sequence[Array]) -> tuple[Array, float]:
         """Return M_c = (I + A_c D_c)^-1 A_c for each component, and sum log|I + A_c D_c|."""
         A = bucket.A
         q = A.shape[1]

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixedteach.fitting.blocks import (
+    Bucket,
     Moments,
     Parameter,
     Pieces,
@@ -149,8 +150,20 @@ class CrossedMoments:
         self.HK = np.concatenate([b.H.reshape(-1, self.w) for b in buckets])
         self.H = H.toarray() if _is_dense(H) else H
         self.Ht = self.H.T if _is_dense(H) else H.T.tocsr()
-        self.S0 = (Zb.T @ Zb).toarray() - dense(N.T @ self.H)
+        gram = Zb.T @ Zb
+        self.border_diagonal = gram.diagonal()
+        self.S0 = gram.toarray() - dense(N.T @ self.H)
         self.SK0 = Zb.T @ K - N.T @ self.HK
+
+    @property
+    def S(self) -> Array:
+        """[Z_border K]' (I - P) [Z_border K], P the projection on the inside, as `Moments.S`."""
+        return np.block([[self.S0, self.SK0], [self.SK0.T, self.first.S]])
+
+    @property
+    def buckets(self) -> list[Bucket]:
+        """The components of the inside, as `Moments.buckets`."""
+        return self.first.buckets
 
     def block_diagonal(self, blocks: Sequence[Array]) -> csr_array | Diagonal:
         """Return a block diagonal matrix from a stack of blocks (or one for all) a bucket."""

@@ -31,15 +31,17 @@ class NoRoom(FitError):
     def sentence(self, names: Sequence[str]) -> str:
         """Say what is too large, with the terms by these names."""
         coupling = f"a matrix of {self.size:,} x {self.size:,} numbers"
+        needed, free = gigabytes(self.needed), gigabytes(self.free)
         return (
             f"The levels of {' and '.join(names)} cross those of the other random effects or share "
-            f"them, which couples them by {coupling}; the fit needs about {_gb(self.needed)} of "
-            f"memory, and {_gb(self.free)} are free: leave a term out, fit a part of the data with "
-            "fewer levels, or use lme4 in R or MixedModels.jl in Julia."
+            f"them, which couples them by {coupling}; the fit needs about {needed} of memory, and "
+            f"{free} are free: leave a term out, fit a part of the data with fewer levels, or use "
+            "lme4 in R or MixedModels.jl in Julia."
         )
 
 
-def _gb(size: float) -> str:
+def gigabytes(size: float) -> str:
+    """Write a number of bytes as GB."""
     return f"{size / 2**30:,.0f} GB" if size >= 10 * 2**30 else f"{size / 2**30:.1f} GB"
 
 

@@ -31,8 +31,10 @@ from itertools import pairwise
 import numpy as np
 
 from mixedteach.design import FixedDesign, RandomTerm
-from mixedteach.fitting.blocks import Moments, is_nested
+from mixedteach.errors import InferenceError
+from mixedteach.fitting.blocks import condense, is_nested
 from mixedteach.fitting.lmm import Fit
+from mixedteach.fitting.room import NoRoom, gigabytes
 from mixedteach.inference.functions import FTest, wald
 
 Array = np.ndarray
@@ -149,7 +151,7 @@ def _by_rank(
     random: Sequence[RandomTerm],
 ) -> tuple[Array, dict[tuple[str, ...], float]]:  # fmt: skip
     blocks = _blocks(random)
-    ranks = [_rank(X, blocks[:i]) for i in range(len(blocks) + 1)]
+    ranks = [rank(X, blocks[:i]) for i in range(len(blocks) + 1)]
     adds = [after - before for before, after in pairwise(ranks)]
     rest = len(X) - ranks[-1]
     terms: dict[tuple[str, ...], float] = {}
@@ -183,25 +185,45 @@ def _blocks(random: Sequence[RandomTerm]) -> list[_Block]:
     return blocks
 
 
-def _rank(X: Array, blocks: Sequence[_Block]) -> int:
+def rank(X: Array, blocks: Sequence[_Block]) -> int:
     """Return rank [X Z] without forming Z.
 
     Component by component, rank [Z_c K] = rank A_c + rank of what is left of K after projection on
     Z_c; K holds X and the crossed factors (see :class:`mixedteach.fitting.blocks.Moments`).
     """
-    moments = Moments(
-        X / _length(X),
-        [block.codes for block in blocks],
-        [block.basis / _length(block.basis) * np.sqrt(len(X)) for block in blocks],
-        [block.groups for block in blocks],
-    )
-    size = np.concatenate([moments.border_diagonal, np.ones(moments.w)])
-    root = np.sqrt(np.where(size > 0, size, 1.0))
-    rank = int((np.linalg.eigvalsh(moments.S / np.outer(root, root)) > 1e-9).sum())
+    try:
+        moments = condense(
+            X / _length(X),
+            [block.codes for block in blocks],
+            [block.basis / _length(block.basis) * np.sqrt(len(X)) for block in blocks],
+            [block.groups for block in blocks],
+        )
+    except NoRoom as error:
+        raise InferenceError(
+            f"Containment df of crossed groups are the ranks of matrices of {error.size:,} x "
+            f"{error.size:,} numbers, which need about {gigabytes(error.needed)} of memory, and "
+            f"{gigabytes(error.free)} are free: use ddf='satterthwaite' or ddf='none'."
+        ) from None
+    size = np.concatenate([moments.border_diagonal, np.ones(len(X.T))])
+    found = _rank_of_gram(moments.S, np.sqrt(np.where(size > 0, size, 1.0)))
     for bucket in moments.buckets:
         values = np.linalg.eigvalsh(bucket.A)
-        rank += bucket.copies * int((values > 1e-9 * values.max()).sum())
-    return rank
+        found += bucket.copies * int((values > 1e-9 * values.max()).sum())
+    return found
+
+
+def _rank_of_gram(S: Array, size: Array) -> int:
+    """Return the rank of a symmetric S >= 0 by Cholesky's factorisation with pivots.
+
+    `size` are the lengths of the columns before the projection: what is left of one that lies in
+    the others is rounding, relative to that.
+    """
+    from scipy.linalg.lapack import dpstrf
+
+    scaled = np.asfortranarray(S / size[:, None] / size)
+    if not (scaled.diagonal() > 1e-9).any():  # LAPACK would take the first pivot unseen
+        return 0
+    return int(dpstrf(scaled, tol=1e-9, lower=1, overwrite_a=1)[2])
 
 
 def _length(columns: Array) -> Array:
