@@ -410,7 +410,7 @@ class ModelFrame:
                 return numbers
         for name in variables_of(source):
             if not is_numeric(self.data[name]) or self.data[name].dtype.kind == "c":
-                raise DataError(_not_numbers(name, self.data[name]))
+                raise DataError(not_numbers(name, self.data[name]))
         values = Component(source, self.columns).fitted
         if isinstance(values, Factor) or values.shape[1] != 1:
             raise DataError(f"The response '{source.name}' must be one column of numbers.")
@@ -516,7 +516,7 @@ def _numbers_in(name: str, values: pd.Series) -> Array | None:
     return None
 
 
-def _not_numbers(name: str, values: pd.Series) -> str:
+def not_numbers(name: str, values: pd.Series) -> str:
     """Say why a response is no column of numbers, and what to do."""
     start = f"The response '{name}' holds"
     kind = _kind(values)

@@ -733,7 +733,7 @@ class MixedModel(FixedEffects):
         """
         from mixedteach.refits import check_responses
 
-        values, index = check_responses(responses, self.nobs)
+        values, index = check_responses(responses, self.nobs, self.frame.index)
         with progress(len(values), "refits") as bar:
             return self.refits(values, index, bar.update)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mixedteach.columns import not_numbers
 from mixedteach.errors import DataError, FitError, InferenceError, did_you_mean, shown
 from mixedteach.fitting.batch import BatchFit
 from mixedteach.inference import many
@@ -200,26 +201,66 @@ class Refits:
         return int(self.llf.isna().sum())
 
 
-def check_responses(Y: Any, nobs: int) -> tuple[Array, pd.Index]:
-    """Return responses as rows, and their names; refuse what is not a table of numbers."""
+def check_responses(Y: Any, nobs: int, rows: pd.Index) -> tuple[Array, pd.Index]:
+    """Return responses as rows, and their names; refuse what is not a table of numbers.
+
+    `rows` are the names of the rows of the fit, in order.
+    """
     names = Y.columns if isinstance(Y, pd.DataFrame) else None
-    try:
-        values = np.asarray(Y, float)
-    except (TypeError, ValueError):
-        raise DataError(
-            f"The responses must be a table of numbers, one column a response, not {shown(Y)}."
-        ) from None
+    values = _numbers(Y)
     if values.ndim != 2 or values.shape[0] != nobs:
         shape = " x ".join(map(str, values.shape))
         raise DataError(
             f"The responses are {shape}, but the fit used {nobs} rows: give a table of {nobs} rows "
             "with one column a response, as m.simulate(1000) returns."
         )
-    wrong = int((~np.isfinite(values).all(axis=0)).sum())
-    if wrong:
+    if not values.shape[1]:
+        raise DataError("The responses have no column: give one for each response.")
+    wrong = ~np.isfinite(values).all(axis=0)
+    if wrong.any():
+        first = int(wrong.argmax())
+        which = f" ('{names[first]}' the first)" if names is not None else ""
         raise DataError(
-            f"{wrong} of {values.shape[1]} responses have missing or infinite values: fit the "
-            "model anew to the rows that are complete."
+            f"{int(wrong.sum())} of {values.shape[1]} responses have missing or infinite values"
+            f"{which}: fit the model anew to the rows that are complete."
         )
     index = pd.RangeIndex(values.shape[1]) if names is None else names
+    other = names is not None and rows.is_unique and not Y.index.equals(rows)
+    if other and Y.index.is_unique and Y.index.isin(rows).all():
+        raise DataError(
+            "The responses have the rows of the data in another order: use "
+            "responses.loc[m.fittedvalues.index]."
+        )
     return np.ascontiguousarray(values.T), index.rename("response")
+
+
+def _numbers(Y: Any) -> Array:
+    """Return a table of numbers, or say what it holds instead, and where."""
+    if isinstance(Y, pd.DataFrame):
+        for place in np.flatnonzero([not _is_plain(dtype) for dtype in Y.dtypes]):
+            column = Y.iloc[:, place]
+            try:
+                if not _is_time_or_complex(column.dtype):
+                    column.to_numpy(float, na_value=np.nan)
+                    continue
+            except (TypeError, ValueError):
+                pass
+            raise DataError(not_numbers(Y.columns[place], column))
+        return Y.to_numpy(float, na_value=np.nan)
+    try:
+        values = np.asarray(Y)
+        if Y is None or _is_time_or_complex(values.dtype):
+            raise TypeError
+        return values.astype(float)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"The responses must be a table of numbers, one column a response, not {shown(Y)}."
+        ) from None
+
+
+def _is_plain(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "iufb"
+
+
+def _is_time_or_complex(dtype: Any) -> bool:
+    return getattr(dtype, "kind", "O") in "mMc"

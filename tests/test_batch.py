@@ -250,12 +250,43 @@ def test_bootstrap_is_that_of_single_refits() -> None:
         (np.zeros((19, 2)), "19 x 2, but the fit used 20 rows"),
         (np.full((20, 3), np.nan), "3 of 3 responses have missing"),
         ([["a"]] * 20, "must be a table of numbers"),
+        (np.zeros((20, 0)), "no column"),
+        (None, "not None"),
+        (np.full((20, 2), "2026-01-01", "datetime64[D]"), "must be a table of numbers"),
     ],
 )
 def test_bad_responses_are_refused_in_words(responses: object, words: str) -> None:
     m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
     with pytest.raises(mt.DataError, match=words):
         m.refit_many(responses)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (["x"] * 20, "'b' holds text, such as 'x'"),
+        (["1,5"] * 20, "'b' holds text with decimal commas"),
+        ([1.5] * 19 + ["lost"], "'b' holds numbers and text mixed, such as 'lost'"),
+        (pd.Categorical(["u", "v"] * 10), "'b' holds categories"),
+        ([pd.Timestamp("2026-01-01")] * 20, "'b' holds dates"),
+        ([1j] * 20, "'b' holds complex numbers"),
+        (pd.array([1, None] * 10, dtype="Int64"), "1 of 3 responses have .*'b' the first"),
+    ],
+)
+def test_a_response_that_is_no_numbers_is_named(column: object, words: str) -> None:
+    m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+    responses = m.simulate(3, seed=1).set_axis(["a", "b", "c"], axis=1)
+    with pytest.raises(mt.DataError, match=words):
+        m.refit_many(responses.assign(b=column))
+
+
+def test_responses_in_another_order_are_refused_as_one_is() -> None:
+    m = mt.lmer("content ~ method + (1|tablet)", mt.load_tablets())
+    responses = m.simulate(2, seed=1)
+    with pytest.raises(mt.DataError, match="in another order"):
+        m.refit_many(responses[::-1])
+    found = m.refit_many(responses[::-1].loc[m.fittedvalues.index]).llf
+    np.testing.assert_allclose(found, m.refit_many(responses.to_numpy()).llf)
 
 
 def test_a_term_that_is_not_there_is_refused_in_words() -> None:
