@@ -1,5 +1,7 @@
 """The fitted model as its users meet it: names, tables, containment for crossed groups."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +85,76 @@ def test_no_df_left_means_no_test() -> None:
     assert np.isnan(table.loc["f", ["den_df", "p"]].astype(float)).all()
     assert any("no df are left" in note for note in table.notes)
     assert np.isnan(tukey_quantile(0.95, 3, 0.0))
+
+
+def designed(formula: str, lost: str = "", seed: int = 5, ddf: str = "kenward-roger"):
+    """Fit a model to three factors in groups; `lost` says which rows are not there."""
+    rng = np.random.default_rng(seed)
+    n = 160
+    data = pd.DataFrame({name: rng.integers(0, m, n) for name, m in (("g", 9), ("a", 3), ("b", 3))})
+    data["c"] = rng.integers(0, 2, n)
+    data["y"] = rng.normal(size=9)[data["g"]] + data["a"] * data["b"] + data["c"]
+    data["y"] += rng.normal(size=n)
+    data = data.query(f"not ({lost})") if lost else data
+    data = data.astype(dict.fromkeys("abcg", str))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mt.MixedTeachWarning)
+        return mt.lmer(f"y ~ {formula} + (1|g)", data, ddf=ddf)
+
+
+@pytest.mark.parametrize("ddf", ["kenward-roger", "satterthwaite", "containment", "none"])
+def test_a_difference_may_be_estimable_where_the_means_are_not(ddf: str) -> None:
+    """The cells that are missing cancel in the difference (as in R's emmeans)."""
+    m = designed("a*b + c", "a == 1 and b == 1", ddf=ddf)
+    means = m.emmeans("c")
+    assert means["emmean"].isna().all()
+    pair, coef = means.pairs().iloc[0], m.coefficients().loc["c[1]"]
+    for ours, theirs in ({"SE": "SE", "df": "df", "p": "p"}).items():
+        assert pair[ours] == pytest.approx(coef[theirs], rel=1e-6)
+    assert pair["estimate"] == pytest.approx(-coef["estimate"], rel=1e-8)
+    again = means.pairs().conf_int(level=0.9)
+    assert again["SE"].notna().all()
+    # what rests on the missing cell itself stays blank
+    within = m.emmeans("b", by="a").pairs().set_index(["a", "contrast"])
+    assert within["estimate"].isna().to_numpy().tolist() == [
+        False, False, False, True, False, True, False, False, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("ddf", ["kenward-roger", "satterthwaite", "containment", "none"])
+def test_a_contrast_that_the_model_holds_at_zero_has_no_test(ddf: str) -> None:
+    means = designed("a + b", ddf=ddf).emmeans(["a", "b"])
+    interaction = means.contrast({"a x b": [1, -1, 0, -1, 1, 0, 0, 0, 0], "a": [1, -1, *[0] * 7]})
+    zero, other = interaction.iloc[0], interaction.iloc[1]
+    assert zero["estimate"] == zero["SE"] == 0
+    assert np.isnan(zero[["df", "t", "p", "lower"]].astype(float)).all()
+    assert other["SE"] > 0
+    assert 0 <= other["p"] < 1
+    assert any("makes the value 0" in note for note in interaction.notes)
+
+
+def test_the_formula_says_what_is_nested() -> None:
+    """In a/b the levels of b have no meaning of their own: means of b are those of a:b."""
+    lost = "a == 0 and b == 2"
+    nested, crossed = designed("a/b + c", lost), designed("a*b + c", lost)
+    means = nested.emmeans("b").set_index(["a", "b"])
+    assert len(means) == 8
+    cells = crossed.emmeans(["b", "a"]).set_index(["a", "b"]).dropna()
+    np.testing.assert_allclose(
+        means[["emmean", "SE", "df"]], cells.loc[means.index, ["emmean", "SE", "df"]], rtol=1e-6
+    )
+    # averaging: the levels of b within one of a first, then those of a
+    of_a = nested.emmeans("a").set_index("a")["emmean"]
+    expected = means["emmean"].groupby("a").mean()
+    np.testing.assert_allclose(of_a, expected[of_a.index], rtol=1e-10)
+    of_c = nested.emmeans("c")["emmean"]
+    assert of_c.mean() == pytest.approx(expected.mean(), rel=1e-10)
+    # proportional: the numbers of rows of b within its own a
+    of_a = nested.emmeans("a", weights="proportional").set_index("a")
+    shares = nested.frame.groupby(["a", "b", "c"]).size()
+    cells = nested.emmeans(["a", "b", "c"]).set_index(["a", "b", "c"])["emmean"]
+    weighted = (cells * shares).groupby("a").sum() / shares.groupby("a").sum()
+    np.testing.assert_allclose(of_a["emmean"], weighted[of_a.index], rtol=1e-10)
 
 
 @pytest.mark.parametrize("df", [0.05, 0.3, 0.8, 0.99, 1.5, 3.0, 1e9, 1e15])

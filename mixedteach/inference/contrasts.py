@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mixedteach.errors import InferenceError, listed, one_of, shown, warn
+from mixedteach.inference.emmeans import estimable
 from mixedteach.inference.functions import (
     LinearFunctions,
     _groups,
@@ -46,20 +47,19 @@ def contrast(
         own = [names[i] for i in rows]
         weights = _weights(kind, method, own, ref)
         C = np.array(list(weights.values())).reshape(-1, len(rows))
-        L = functions.L[rows]
-        absent = np.isnan(L).any(axis=1)
-        product = C @ np.where(absent[:, None], 0.0, L)
-        product[(C[:, absent] != 0).any(axis=1)] = np.nan
-        blocks.append(product)
+        blocks.append(_combined(functions, rows, C))
         label = pd.DataFrame({"contrast": list(weights)})
         for position, name in enumerate(by):
             label.insert(1 + position, name, functions.labels[name].iloc[rows[0]])
         labels.append(label)
     count = max(len(rows) for rows in groups)
+    L = np.vstack(blocks)
+    full = functions.whole is not None
     return linear_functions(
         functions.model,
-        np.vstack(blocks),
+        estimable(functions.model, L) if full else L,
         pd.concat(labels, ignore_index=True),
+        whole=L if full else None,
         ddf=functions.ddf,
         by=by,
         level=functions.settings["level"],
@@ -69,6 +69,21 @@ def contrast(
         title=_title(kind, functions),
         notes=[n for n in functions.settings["notes"] if not n.startswith("Tukey")],
     )
+
+
+def _combined(functions: LinearFunctions, rows: Array, C: Array) -> Array:
+    """Return C L of some rows, without rounding where the parts cancel.
+
+    In all columns of the design if they are known: a difference of means may be estimable where
+    the means are not.
+    """
+    L = functions.L[rows] if functions.whole is None else functions.whole[rows]
+    absent = np.isnan(L).any(axis=1)
+    L = np.where(absent[:, None], 0.0, L)
+    product = C @ L
+    product[np.abs(product) < 1e-12 * (np.abs(C) @ np.abs(L))] = 0.0
+    product[(C[:, absent] != 0).any(axis=1)] = np.nan
+    return product
 
 
 def _title(kind: str, functions: LinearFunctions) -> str:

@@ -13,8 +13,10 @@ Source: Searle, Speed and Milliken (1980), The American Statistician 34, 216-221
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -58,8 +60,9 @@ def emmeans(
              for values in product(*(factors[name] for name in shown[::-1]))]  # fmt: skip
     nuisance = [dict(zip(rest[::-1], values, strict=True))
                 for values in product(*(factors[name] for name in rest[::-1]))]  # fmt: skip
-    cells = [cell for cell in cells if _occurs(model, cell, parents)]
-    shares = _shares(model, cells, rest, nuisance, weights, parents)
+    seen = _occurring(model, parents)
+    cells = [cell for cell in cells if _occurs(cell, parents, seen)]
+    shares = _shares(model, cells, rest, nuisance, weights, parents, seen)
     fixed = {name: values[0] for name, values in variables.items() if name not in factors}
     grid = pd.DataFrame([fixed | cell | other for cell in cells for other in nuisance])
     rows = model.design.rows(_typed(model, grid))
@@ -70,6 +73,7 @@ def emmeans(
         model,
         estimable(model, L),
         labels[order],
+        whole=L,
         ddf=ddf,
         means=True,
         by=given,
@@ -235,9 +239,11 @@ def _no_factor(model: Model, name: str, factors: Sequence[str]) -> str:
 
 
 def nesting(model: Model, factors: Sequence[str]) -> dict[str, list[str]]:
-    """Return factor -> factors it is nested in: each of its levels occurs with one of theirs.
+    """Return factor -> factors it is nested in.
 
-    Means of a nested factor are averaged only over the combinations that occur (as R's emmeans).
+    In the data, each of its levels occurs with one of theirs; or the formula says so: in A + A:B,
+    which A/B stands for, the levels of B have no meaning of their own. Means of a nested factor
+    are averaged only over the combinations that occur (as R's emmeans).
     """
     out: dict[str, list[str]] = {}
     for name in factors:
@@ -247,35 +253,96 @@ def nesting(model: Model, factors: Sequence[str]) -> dict[str, list[str]]:
             seen = model.frame[[name, other]].drop_duplicates()
             if not seen[name].duplicated().any():
                 out.setdefault(name, []).append(other)
+    for name, above in _nested_by_formula(model, factors).items():
+        out[name] = list(dict.fromkeys([*out.get(name, ()), *above]))
+    for name, above in out.items():  # and in what those are nested in
+        out[name] = list(dict.fromkeys([*above, *(v for own in above for v in out.get(own, ()))]))
+    # two that are nested in each other, one by the formula, one by the data: neither is
+    return {name: above for name, above in out.items() if name not in above}
+
+
+def _nested_by_formula(model: Model, factors: Sequence[str]) -> dict[str, list[str]]:
+    """Return B -> [A] where the model has A and A:B, but B not on its own.
+
+    In general: B has no main effect, there is a term T with B whose margin T without B is in the
+    model, and A is in T but T without A is not.
+    """
+    terms = {frozenset(term) for term in model.design.terms}
+    variable = {
+        part: c.variables[0] for part, c in model.design.components.items()
+        if len(c.variables) == 1 and c.variables[0] in factors
+    }  # fmt: skip
+    out: dict[str, list[str]] = {}
+    for part, name in variable.items():
+        if {part} in terms:
+            continue
+        inside = [T - {part} for T in terms if part in T and T - {part} in terms]
+        above = [{v for v in rest if (rest | {part}) - {v} not in terms} for rest in inside]
+        above = [own for own in above if own and not any(other < own for other in above if other)]
+        found = [variable[v] for v in variable if any(v in own for own in above)]
+        if found:
+            out[name] = [v for v in found if v != name]
     return out
 
 
-def _occurs(model: Model, cell: Mapping[str, Any], parents: Mapping[str, list[str]]) -> bool:
-    """Say whether the nested factors of a cell stand with the level they belong to."""
-    for name, above in parents.items():
-        for other in above:
-            if name in cell and other in cell:
-                own = model.frame.loc[model.frame[name] == cell[name], other]
-                if len(own) and own.iloc[0] != cell[other]:
-                    return False
-    return True
+def _levels(model: Model, names: Iterable[str]) -> dict[str, list[Any]]:
+    """Return the levels of some factors in the rows of the data."""
+    factors = {name: as_factor(name, model.frame[name]) for name in names}
+    return {name: [f.levels[code] for code in f.codes] for name, f in factors.items()}
+
+
+def _occurring(model: Model, parents: Mapping[str, list[str]]) -> dict[str, set[tuple]]:
+    """Return the combinations of each nested factor and those above it that are in the data."""
+    levels = _levels(model, {v for name, above in parents.items() for v in (name, *above)})
+    return {
+        name: set(zip(*(levels[v] for v in (name, *above)), strict=True))
+        for name, above in parents.items()
+    }
+
+
+def _occurs(
+    cell: Mapping[str, Any], parents: Mapping[str, list[str]], seen: Mapping[str, set[tuple]]
+) -> bool:
+    """Say whether the nested factors of a cell stand with levels they occur with."""
+    return all(
+        tuple(cell[v] for v in (name, *above)) in seen[name]
+        for name, above in parents.items()
+        if name in cell and all(v in cell for v in above)
+    )
 
 
 def _shares(
     model: Model, cells: Sequence[dict[str, Any]], rest: Sequence[str],
     nuisance: Sequence[dict[str, Any]], weights: str, parents: Mapping[str, list[str]],
+    seen: Mapping[str, set[tuple]],
 ) -> Array:  # fmt: skip
-    """Return the weight of each combination of the other factors, for each cell (rows sum to 1)."""
-    base = np.ones(len(nuisance))
+    """Return the weight of each combination of the other factors, for each cell (rows sum to 1).
+
+    The levels of a nested factor share the weight of what they are nested in.
+    """
     counted = [name for name in rest if is_factor(model, name)]  # covariates at=: evenly
-    if weights == "proportional" and counted:
-        counts = model.frame.groupby(counted, observed=True).size().to_dict()
-        keys = [tuple(other[name] for name in counted) for other in nuisance]
-        base = np.array([counts.get(k, counts.get(k[0], 0) if len(k) == 1 else 0) for k in keys])
-    shares = np.tile(base.astype(float), (len(cells), 1))
-    if parents:
-        possible = [[_occurs(model, cell | other, parents) for other in nuisance] for cell in cells]
-        shares *= np.array(possible, float)
+    above = [v for name in counted for v in parents.get(name, ())]
+    proportional = weights == "proportional" and bool(counted)
+    if proportional:
+        keys = list(dict.fromkeys([*counted, *above]))
+        counts = Counter(zip(*_levels(model, keys).values(), strict=True))
+    siblings = {
+        name: Counter(combination[1:] for combination in seen[name])
+        for name in counted if name in parents
+    }  # fmt: skip
+
+    def weight(combination: Mapping[str, Any]) -> float:
+        if proportional:
+            return counts[tuple(combination[v] for v in keys)]
+        if not _occurs(combination, parents, seen):
+            return 0.0
+        shared = [own[tuple(combination[v] for v in parents[n])] for n, own in siblings.items()]
+        return 1.0 / prod(shared)
+
+    if not siblings and not any(v in rest for above in parents.values() for v in above):
+        shares = np.tile([weight(other) for other in nuisance], (len(cells), 1))  # all cells alike
+    else:
+        shares = np.array([[weight(cell | other) for other in nuisance] for cell in cells])
     total = shares.sum(axis=1, keepdims=True)
     return shares / np.where(total > 0, total, 1.0)
 

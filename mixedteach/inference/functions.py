@@ -163,7 +163,7 @@ class LinearFunctions(Table):
     """
 
     _metadata = [  # noqa: RUF012 (pandas' own name and type)
-        *Table._metadata, "L", "labels", "model", "ddf", "by", "factors", "settings"
+        *Table._metadata, "L", "whole", "labels", "model", "ddf", "by", "factors", "settings"
     ]  # fmt: skip
 
     @property
@@ -239,9 +239,10 @@ class LinearFunctions(Table):
     def conf_int(self, level: float = 0.95, adjust: str | None = None) -> LinearFunctions:
         """Return the same rows with intervals of another level or adjustment."""
         settings = dict(self.settings, level=level)
+        settings["adjust"] = settings["adjust"] if adjust is None else adjust
         return linear_functions(
-            self.model, self.L, self.labels, ddf=self.ddf, by=self.by, factors=self.factors,
-            **{**settings, "adjust": settings["adjust"] if adjust is None else adjust},
+            self.model, self.L, self.labels, whole=self.whole, ddf=self.ddf, by=self.by,
+            factors=self.factors, **settings,
         )  # fmt: skip
 
 
@@ -250,6 +251,7 @@ def linear_functions(
     L: Array,
     labels: pd.DataFrame,
     *,
+    whole: Array | None = None,
     ddf: str | None = None,
     means: bool = False,
     by: Sequence[str] = (),
@@ -270,6 +272,9 @@ def linear_functions(
         In the coefficients that were kept.
     labels : DataFrame
         Columns that name the rows; families of tests are its groups by `by`.
+    whole : ndarray, optional
+        The functions in all columns of the design, aliased ones included: whether a contrast of
+        them is estimable does not follow from whether they are.
     means : bool
         The rows are means (containment counts the intercept differently).
     family : {'pairs', 'other'}
@@ -285,8 +290,9 @@ def linear_functions(
     value = filled @ beta
     se = np.sqrt(np.maximum(variances(method, filled), 0.0))
     df = np.full(len(L), np.nan)
-    if (~absent).any():
-        df[~absent] = method.df(filled[~absent])
+    tested = filled.any(axis=1)
+    if tested.any():
+        df[tested] = method.df(filled[tested])
     value[absent] = se[absent] = np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         t = value / se
@@ -305,7 +311,9 @@ def linear_functions(
     data |= {"lower": value - half, "upper": value + half}
     ddf_shown = method.name
     all_notes = [*notes, *plan.notes, *model.row_notes]
-    if np.isnan(df[~absent]).any():
+    if not (absent | tested).all():
+        all_notes.append("Where SE is 0 the model itself makes the value 0: there is no test.")
+    if np.isnan(df[tested]).any():
         all_notes.append("Where df are blank, none are left in that stratum: there is no test.")
     if absent.any():
         all_notes.append(
@@ -322,7 +330,7 @@ def linear_functions(
         notes=all_notes,
         attrs={"ddf": ddf_shown, "adjust": plan.name, "family": plan.family, "level": level},
     )
-    result.L, result.labels, result.model, result.ddf = L, labels, model, ddf
+    result.L, result.whole, result.labels, result.model, result.ddf = L, whole, labels, model, ddf
     result.by, result.factors = list(by), list(factors)
     result.settings = {
         "means": means, "estimate": estimate, "level": level, "adjust": adjust, "family": family,
