@@ -157,6 +157,23 @@ def test_the_formula_says_what_is_nested() -> None:
     np.testing.assert_allclose(of_a["emmean"], weighted[of_a.index], rtol=1e-10)
 
 
+def test_tukey_counts_the_means_of_each_group() -> None:
+    """Of a nested factor one group may have three levels and another two."""
+    means = designed("a/b", "a == 0 and b == 2").emmeans("b", by="a")
+    pairs = means.pairs()
+    assert "all pairs of 2 to 3 means within each group" in pairs.caption
+    for level, k in (("0", 2), ("1", 3), ("2", 3)):
+        own = pairs[pairs["a"] == level]
+        assert len(own) == k * (k - 1) / 2
+        expected = [
+            tukey_pvalue(np.sqrt(2) * abs(t), k, df)
+            for t, df in zip(own["t"], own["df"], strict=True)
+        ]
+        np.testing.assert_allclose(own["p"], expected, rtol=1e-10)
+        half = [tukey_quantile(0.95, k, df) / np.sqrt(2) for df in own["df"]] * own["SE"]
+        np.testing.assert_allclose(own["upper"] - own["estimate"], half, rtol=1e-8)
+
+
 @pytest.mark.parametrize("df", [0.05, 0.3, 0.8, 0.99, 1.5, 3.0, 1e9, 1e15])
 def test_tukey_of_two_means_is_the_t_test(df: float) -> None:
     """With two means q = sqrt(2) |t|, whatever the df."""

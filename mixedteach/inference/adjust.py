@@ -58,13 +58,19 @@ def plan(adjust: str, family: str | None, k: int, sizes: Sequence[int]) -> Plan:
     if name == "none":
         return Plan("none", "", "each on its own", "p not adjusted", k)
     if name == "tukey":
-        said = f"all pairs of {k} means"
+        least = min(map(_means_of, sizes))
+        said = f"all pairs of {k if least == k else f'{least} to {k}'} means"
     else:
         said = f"{tests} {'means' if family == 'means' else 'tests'}"
     said += " within each group" if len(sizes) > 1 else ""
     intervals = {"tukey": "Tukey", "sidak": "Sidak"}.get(name, "Bonferroni")
     title = {"tukey": "Tukey", "sidak": "Sidak", "bonferroni": "Bonferroni", "holm": "Holm"}[name]
     return Plan(name, intervals, said, f"p: {title}, {said}", k, notes)
+
+
+def _means_of(pairs: int) -> int:
+    """Return how many means have that many pairs: groups may differ in their number."""
+    return round(0.5 + np.sqrt(0.25 + 2 * pairs))
 
 
 def pvalues(plan: Plan, t: Array, df: Array) -> Array:
@@ -79,7 +85,8 @@ def pvalues(plan: Plan, t: Array, df: Array) -> Array:
     if plan.name == "tukey":
         root = np.sqrt(2) * np.abs(t)
         seen: dict[tuple[float, float], float] = {}
-        return np.array([_cached(seen, q, plan.k, nu) for q, nu in zip(root, df, strict=True)])
+        k = _means_of(m)
+        return np.array([_cached(seen, q, k, nu) for q, nu in zip(root, df, strict=True)])
     if plan.name == "sidak":
         return -np.expm1(m * np.log1p(-np.minimum(p, 1 - 1e-16)))
     if plan.name == "bonferroni":
@@ -103,7 +110,7 @@ def quantiles(plan: Plan, m: int, df: Array, level: float) -> Array:
     if plan.name == "none" or m <= 1:
         return t_quantile(1 - alpha / 2, df)
     if plan.name == "tukey":
-        values = {nu: tukey_quantile(level, plan.k, nu) for nu in _distinct(df)}
+        values = {nu: tukey_quantile(level, _means_of(m), nu) for nu in _distinct(df)}
         nearest = np.array(list(values))
         return np.array(
             [np.nan if np.isnan(nu) else values[nearest[np.argmin(_gap(nearest, nu))]] for nu in df]
