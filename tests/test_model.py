@@ -162,6 +162,7 @@ def test_tukey_counts_the_means_of_each_group() -> None:
     means = designed("a/b", "a == 0 and b == 2").emmeans("b", by="a")
     pairs = means.pairs()
     assert "all pairs of 2 to 3 means within each group" in pairs.caption
+    assert "Sidak, 1 to 3 tests within each group" in means.pairs("sidak").caption
     for level, k in (("0", 2), ("1", 3), ("2", 3)):
         own = pairs[pairs["a"] == level]
         assert len(own) == k * (k - 1) / 2
@@ -172,6 +173,14 @@ def test_tukey_counts_the_means_of_each_group() -> None:
         np.testing.assert_allclose(own["p"], expected, rtol=1e-10)
         half = [tukey_quantile(0.95, k, df) / np.sqrt(2) for df in own["df"]] * own["SE"]
         np.testing.assert_allclose(own["upper"] - own["estimate"], half, rtol=1e-8)
+
+
+def test_a_group_of_one_mean_does_not_spoil_the_others() -> None:
+    means = designed("a/b", "a == 0 and b != 1").emmeans("b", by="a")
+    pairs = means.pairs()
+    assert pairs["a"].unique().tolist() == ["1", "2"]
+    assert len(pairs) == 6
+    assert "a = 0 has only one mean, '1', and nothing to compare it with." in pairs.notes
 
 
 @pytest.mark.parametrize("df", [0.05, 0.3, 0.8, 0.99, 1.5, 3.0, 1e9, 1e15])

@@ -61,7 +61,9 @@ def plan(adjust: str, family: str | None, k: int, sizes: Sequence[int]) -> Plan:
         least = min(map(_means_of, sizes))
         said = f"all pairs of {k if least == k else f'{least} to {k}'} means"
     else:
-        said = f"{tests} {'means' if family == 'means' else 'tests'}"
+        least = min(sizes)
+        number = tests if least == tests else f"{least} to {tests}"
+        said = f"{number} {'means' if family == 'means' else 'tests'}"
     said += " within each group" if len(sizes) > 1 else ""
     intervals = {"tukey": "Tukey", "sidak": "Sidak"}.get(name, "Bonferroni")
     title = {"tukey": "Tukey", "sidak": "Sidak", "bonferroni": "Bonferroni", "holm": "Holm"}[name]

@@ -43,6 +43,9 @@ def contrast(
     names = _row_names(functions, by)
     kind = _kind(method)
     blocks, labels = [], []
+    lone = [rows for rows in groups if len(rows) == 1] if kind != "custom" else []
+    if len(lone) < len(groups):  # of nested factors some groups may have one level only
+        groups = [rows for rows in groups if kind == "custom" or len(rows) > 1]
     for rows in groups:
         own = [names[i] for i in rows]
         weights = _weights(kind, method, own, ref)
@@ -67,7 +70,8 @@ def contrast(
         family="pairs" if kind in ("pairwise", "revpairwise") else "contrasts",
         k=count,
         title=_title(kind, functions),
-        notes=[n for n in functions.settings["notes"] if not n.startswith("Tukey")],
+        notes=[n for n in functions.settings["notes"] if not n.startswith("Tukey")]
+        + [_alone(functions, rows[0], names) for rows in lone],
     )
 
 
@@ -84,6 +88,12 @@ def _combined(functions: LinearFunctions, rows: Array, C: Array) -> Array:
     product[np.abs(product) < 1e-12 * (np.abs(C) @ np.abs(L))] = 0.0
     product[(C[:, absent] != 0).any(axis=1)] = np.nan
     return product
+
+
+def _alone(functions: LinearFunctions, row: int, names: Sequence[str]) -> str:
+    """Say that there is nothing to compare in a group of one mean."""
+    where = ", ".join(f"{name} = {functions.labels[name].iloc[row]}" for name in functions.by)
+    return f"{where} has only one mean, '{names[row]}', and nothing to compare it with."
 
 
 def _title(kind: str, functions: LinearFunctions) -> str:
