@@ -157,6 +157,28 @@ def test_the_formula_says_what_is_nested() -> None:
     np.testing.assert_allclose(of_a["emmean"], weighted[of_a.index], rtol=1e-10)
 
 
+@pytest.mark.parametrize("condition", ["I(x > 2)", "I(x < 4)"])
+def test_a_condition_does_not_make_a_factor_of_a_covariate(condition: str) -> None:
+    """It is held at its mean like any covariate, as R's emmeans does."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"g": np.arange(60) % 6, "a": rng.choice(["u", "v"], 60)})
+    data["x"] = rng.uniform(0, 6, 60)
+    data["y"] = (data["x"] > 2) + rng.normal(size=6)[data["g"]] + rng.normal(size=60)
+    m = mt.lmer(f"y ~ a*{condition} + (1|g)", data)
+    means = m.emmeans("a")
+    new = pd.DataFrame({"a": ["u", "v"], "x": data["x"].mean()})
+    np.testing.assert_allclose(means["emmean"], m.predict(new, random=False), rtol=1e-12)
+    assert any(note.startswith("Covariates held at x =") for note in means.notes)
+    at = m.emmeans("a", by="x", at={"x": [1.5, 4]})
+    new = pd.DataFrame({"a": ["u", "v", "u", "v"], "x": [1.5, 1.5, 4, 4]})
+    np.testing.assert_allclose(at["emmean"], m.predict(new, random=False), rtol=1e-12)
+    with pytest.raises(mt.InferenceError, match="'x' is a covariate and has no levels"):
+        m.emmeans(condition)
+    # numbers that are levels stay levels
+    data["x"] = data["x"].round()
+    assert len(mt.lmer("y ~ a + C(x) + (1|g)", data).emmeans("x")) == data["x"].nunique()
+
+
 def test_tukey_counts_the_means_of_each_group() -> None:
     """Of a nested factor one group may have three levels and another two."""
     means = designed("a/b", "a == 0 and b == 2").emmeans("b", by="a")

@@ -1,8 +1,9 @@
 r"""Estimated marginal means: what the model predicts for a level, averaged evenly over the rest.
 
 The reference grid holds every combination of the levels of the factors in the fixed effects, with
-covariates at their mean. A marginal mean is an average of rows of X over that grid, so it is a
-linear function of beta; nothing is averaged over the data unless asked (weights='proportional').
+covariates at their mean (also where a condition such as I(age > 9) makes levels of them). A
+marginal mean is an average of rows of X over that grid, so it is a linear function of beta; nothing
+is averaged over the data unless asked (weights='proportional').
 
 A mean is estimable if its row lies in the row space of the design with all its columns, aliased
 ones included; if not, it is shown blank.
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixedteach.columns import as_factor, is_numeric
+from mixedteach.columns import Component, as_factor, is_numeric
 from mixedteach.errors import InferenceError, did_you_mean, listed, one_of, shown
 from mixedteach.inference.functions import LinearFunctions, Model, linear_functions
 from mixedteach.table import significant
@@ -155,7 +156,7 @@ def grid_variables(model: Model, at: Mapping[str, Any] | None = None) -> dict[st
         for name in component.variables:
             if component.is_factor and component.call is None:
                 out[name] = list(component.levels)
-            elif component.is_factor or not is_numeric(frame[name]):
+            elif _has_levels(component, frame[name]):
                 out[name] = list(as_factor(name, frame[name]).levels)
             elif name not in out:
                 out[name] = [float(frame[name].mean())]
@@ -202,10 +203,20 @@ def _chosen(name: str, values: list[Any], usual: list[Any], model: Model) -> lis
 def is_factor(model: Model, name: str) -> bool:
     """Say whether a variable enters the fixed effects as a factor."""
     return any(
-        component.is_factor
+        _has_levels(component, model.frame[name])
         for component in model.design.components.values()
         if name in component.variables
     )
+
+
+def _has_levels(component: Component, column: pd.Series) -> bool:
+    """Say whether a column that a component uses has levels, and not merely the component.
+
+    Numbers have them in C(width), where each is one; in I(age > 9) they are a covariate.
+    """
+    if not component.is_factor or component.call is None:
+        return component.is_factor or not is_numeric(column)
+    return not is_numeric(column) or column.nunique() == len(component.levels)
 
 
 def _check(
