@@ -263,6 +263,24 @@ def test_limits_with_three_correlated_effects_by_the_plain_path():
     check_limits(model, ["sd(z | g)", "corr(x, z | g)"])
 
 
+def test_a_limit_where_the_deviance_has_two_minima():
+    """With one correlation fixed at 0.55 the nearest minimum of the deviance is 0.17 too high."""
+    rng = np.random.default_rng(407)
+    groups, n = int(rng.integers(8, 14)), int(rng.integers(60, 110))
+    g = rng.integers(groups, size=n)
+    rng.integers(4, size=n)
+    x, _ = rng.normal(size=n).round(3), rng.normal(size=n)
+    f = rng.choice(["u", "v", "w"], n)
+    b = rng.normal(size=(3, 3)) * rng.choice([0, 0.3, 1], 3)[:, None]
+    b = rng.normal(size=(groups, 3)) @ b.T
+    y = (1 + b[g, 0] + b[g, 1] * x + b[g, 2] * (f == "v") + rng.normal(size=n)).round(4)
+    data = pd.DataFrame({"g": g.astype(str), "f": f, "y": y})
+    model = mt.lmer("y ~ f + (f|g)", data, reml=False)
+    upper = profile(model, 0.5).loc["corr(f[v], f[w] | g)", "upper"]
+    # by minimising the dense deviance in angles of the correlations, from several starts
+    assert upper == pytest.approx(0.7284, abs=3e-4)
+
+
 # -- properties ------------------------------------------------------------------------------------
 
 

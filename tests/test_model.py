@@ -179,6 +179,20 @@ def test_a_condition_does_not_make_a_factor_of_a_covariate(condition: str) -> No
     assert len(mt.lmer("y ~ a + C(x) + (1|g)", data).emmeans("x")) == data["x"].nunique()
 
 
+@pytest.mark.parametrize(
+    ("formula", "lost", "empty"),
+    [
+        ("a*b + c", "a == 1 and b == 1", True),
+        ("a*b + c", "", False),
+        ("a:b + c", "", False),  # a column is lost, for the cells hold the intercept
+        ("a:b + c", "a == 1 and b == 1", True),
+    ],
+)
+def test_cells_are_called_empty_only_if_they_are(formula: str, lost: str, empty: bool) -> None:
+    notes = designed(formula, lost).anova(type=3).notes
+    assert any("cells are empty" in note for note in notes) == empty
+
+
 def test_tukey_counts_the_means_of_each_group() -> None:
     """Of a nested factor one group may have three levels and another two."""
     means = designed("a/b", "a == 0 and b == 2").emmeans("b", by="a")

@@ -25,6 +25,9 @@ Christensen (2017), J. Stat. Softw. 82(13); Pinheiro and Bates (2000), section 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import numpy as np
 import pandas as pd
 
@@ -114,13 +117,22 @@ def _notes(model: Model, kind: int | str) -> list[str]:
         for (low, at), term in where.items()
     ]
     aliased = set(range(len(design.names))) - {int(column) for column in model.kept}
-    crossed = [t for t in design.terms if len(design.factors(t)) > 1]
-    if kind == 3 and any(aliased & set(design.columns[term].tolist()) for term in crossed):
+    lost = [t for t in design.terms if aliased & set(design.columns[t].tolist())]
+    if kind == 3 and any(_has_empty_cells(model, design.factors(term)) for term in lost):
         notes.append(
             "Some cells are empty: type III then compares only the cells that exist. "
             "Type II, or contrasts of chosen cells, are easier to explain."
         )
     return notes
+
+
+def _has_empty_cells(model: Model, names: Sequence[str]) -> bool:
+    """Say whether combinations of levels have no rows; columns are lost in A:B + C as well."""
+    factors = [model.design.components[name].fitted for name in names]
+    if len(factors) < 2:
+        return False
+    cells = {tuple(cell) for cell in np.column_stack([f.codes for f in factors]).tolist()}
+    return len(cells) < prod(len(f.levels) for f in factors)
 
 
 def contrasts(model: Model, kind: int | str, containment: bool = False) -> Terms:

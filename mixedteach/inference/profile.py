@@ -30,6 +30,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -239,6 +240,8 @@ class _Profile:
         x at the ML estimate.
     even : ndarray
         Entries of x in which the deviance is even, so that zero is always stationary.
+    mixed : ndarray
+        Entries of x that are off the diagonals of the factors L.
     minimum : float
         The ML deviance.
     """
@@ -250,6 +253,7 @@ class _Profile:
     slice_at: Callable[[float], _Slice]
     start: Array
     even: Array
+    mixed: Array
     minimum: float
     known: dict[float, tuple[float, Array]] = field(default_factory=dict)
 
@@ -276,6 +280,29 @@ class _Profile:
             self.known[value] = (best.value - self.minimum, best.theta)
         return self.known[value][0]
 
+    def improves(self, value: float, sign: int) -> bool:
+        """Search at a limit from other starts, and say whether the deviance is lower there.
+
+        Where several correlations are free, near their ends, it can have several minima. What was
+        found beyond the limit from the higher one is then forgotten.
+        """
+        count = int(self.mixed.sum())
+        if count < 2:
+            return False
+        every = np.array(list(product((-1.0, 1.0), repeat=min(count, 3))))
+        signs = np.vstack([np.zeros(count), np.resize(every.T, (count, len(every))).T])
+        x = self._off_zero(self.start, 0.5)
+        problem, drop = self.slice_at(value), self.drop(value)
+        for pattern in signs:
+            x[self.mixed] = 0.5 * pattern
+            point = _minimise(problem, x)
+            if point.value - self.minimum < min(drop, self.known[value][0]) - 1e-6:
+                self.known[value] = (point.value - self.minimum, point.theta)
+        if self.known[value][0] == drop:
+            return False
+        self.known = {v: one for v, one in self.known.items() if sign * (v - value) <= 0}
+        return True
+
     def _off_zero(self, x: Array, value: float) -> Array:
         return np.where(self.even & (np.abs(x) < value), value, x)
 
@@ -297,10 +324,14 @@ class _Profile:
                 outside = bound
             drop = self.drop(outside)
             if drop > cutoff:
-                return brentq(
+                found = brentq(
                     lambda value: math.sqrt(min(max(self.drop(value), 0.0), 99 * cutoff)) - root,
                     inside, outside, xtol=1e-10 * abs(outside - inside), rtol=1e-14,
                 )  # fmt: skip
+                if not self.improves(found, sign):
+                    return found
+                inside, step = found, 0.1 * max(abs(found - self.estimate), self.step)
+                continue
             if outside == bound:
                 return bound
             # the root of the drop is nearly a straight line through the estimate
@@ -324,9 +355,10 @@ def _profile_sigma(fit: Fit, cutoff: float) -> tuple[_Profile, Callable[[float],
 
     low = math.log(deviance.floor)
     start, even = deviance.best[1:], diagonal(deviance.moments.sizes)
+    mixed = ~even
     step = math.sqrt(cutoff / (2 * fit.n))
     estimate = float(deviance.best[0])
-    return _Profile(estimate, low, np.inf, step, slice_at, start, even, fit.deviance), sigma
+    return _Profile(estimate, low, np.inf, step, slice_at, start, even, mixed, fit.deviance), sigma
 
 
 def _profile_sd(fit: Fit, term: int, a: int, estimate: float, cutoff: float) -> _Profile:
@@ -345,9 +377,9 @@ def _profile_sd(fit: Fit, term: int, a: int, estimate: float, cutoff: float) -> 
 
     groups = fit.problem.groups[term]
     step = max(estimate, 0.1 * unit) * math.sqrt(cutoff / (2 * groups))
-    even = np.append(False, diagonal(deviance.moments.sizes))[free]
+    even, mixed = (own[free] for own in _entries(deviance))
     start = deviance.best[free]
-    return _Profile(estimate, 0.0, np.inf, step, slice_at, start, even, fit.deviance)
+    return _Profile(estimate, 0.0, np.inf, step, slice_at, start, even, mixed, fit.deviance)
 
 
 def _profile_corr(fit: Fit, term: int, a: int, b: int, estimate: float, cutoff: float) -> _Profile:
@@ -366,14 +398,14 @@ def _profile_corr(fit: Fit, term: int, a: int, b: int, estimate: float, cutoff: 
         return _Slice(deviance, np.zeros(len(B)), B, positive=(entry, entry + 1))
 
     step = (1 - 0.9 * estimate**2) * math.sqrt(cutoff / fit.problem.groups[term])
-    even = np.append(False, diagonal(deviance.moments.sizes))[free]
-    even[entry] = False
+    even, mixed = (own[free] for own in _entries(deviance))
+    even[entry] = mixed[entry + 1] = False
     start = deviance.best[free]
     below = deviance.unit[1, :2] @ np.array(
         [[deviance.best[entry], 0.0], [deviance.best[entry + 1], deviance.best[entry + k]]]
     )
     start[entry + 1] = math.hypot(*below) / deviance.unit[1, 1]
-    return _Profile(estimate, -1.0, 1.0, step, slice_at, start, even, fit.deviance)
+    return _Profile(estimate, -1.0, 1.0, step, slice_at, start, even, mixed, fit.deviance)
 
 
 def _profile_beta(fit: Fit, j: int, cutoff: float) -> _Profile:
@@ -393,8 +425,14 @@ def _profile_beta(fit: Fit, j: int, cutoff: float) -> _Profile:
         return _Slice(deviance, np.zeros(len(B)), B, C)
 
     step = 1.1 * math.sqrt(cutoff * fit.cov_beta[j, j])
-    even = np.append(False, diagonal(deviance.moments.sizes))
-    return _Profile(0.0, -np.inf, np.inf, step, slice_at, deviance.best, even, fit.deviance)
+    even, mixed = _entries(deviance)
+    return _Profile(0.0, -np.inf, np.inf, step, slice_at, deviance.best, even, mixed, fit.deviance)
+
+
+def _entries(deviance: _Deviance) -> tuple[Array, Array]:
+    """Return which entries of z are on the diagonals of the factors L, and which are off them."""
+    on = diagonal(deviance.moments.sizes)
+    return np.append(False, on), np.append(False, ~on)
 
 
 def _first_entry(fit: Fit, term: int) -> int:
