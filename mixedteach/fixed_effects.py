@@ -239,6 +239,11 @@ class FixedEffects:
 
         Notes
         -----
+        A factor is nested in another if the formula says so, as in ``a/b``, or if each of its
+        levels occurs with one level of the other. Its means are shown with the levels they belong
+        to, and averages go over its levels within these first. A difference of means can be
+        estimable, and is shown, where the means themselves are blank because of empty cells.
+
         Searle, Speed and Milliken (1980), The American Statistician 34, 216-221.
 
         Examples
