@@ -272,7 +272,7 @@ class Component:
 
     def _numbers(self, values: Any) -> Array:
         try:
-            numbers = np.asarray(values, float)
+            numbers = np.asarray(values, float).copy()  # I(x) may be the table's own memory
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"The column '{self.name}' held numbers in the fit, but holds {_kind(values)} "

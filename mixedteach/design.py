@@ -228,6 +228,7 @@ def _full_rank_qr(X: Array) -> tuple[Array, Array] | None:
     return (Q, R * lengths) if (np.abs(R.diagonal()) >= _ALIASED).all() else None
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _gram_schmidt(X: Array) -> tuple[Array, Array] | None:
     """Do the same for few columns, quicker than by LAPACK.
 
@@ -244,7 +245,7 @@ def _gram_schmidt(X: Array) -> tuple[Array, Array] | None:
             x = x - before.dot(along)
             R[:j, j] += along
         left = math.sqrt(x.dot(x))
-        if left <= _ALIASED * length:
+        if not left > _ALIASED * length:  # nor infinite: such columns are refused later
             return None
         np.divide(x, left, out=Q[:, j])
         R[j, j] = left

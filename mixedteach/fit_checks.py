@@ -70,7 +70,12 @@ def check_response(formula: Formula, y: Array) -> None:
             f"The response '{formula.response_name}' has the same value in every row, so there is "
             "no variance to explain: check the column."
         )
-    if not 1e-100 < size < 1e100:
+    check_unit(formula, size)
+
+
+def check_unit(formula: Formula, size: float) -> None:
+    """Refuse a response, by its largest absolute value, whose squares cannot be computed."""
+    if size != 0 and not 1e-100 < size < 1e100:
         raise DataError(_too_large(f"The response '{formula.response_name}'", size))
 
 

@@ -34,7 +34,7 @@ from mixedteach.errors import (
     shown,
     warn,
 )
-from mixedteach.fit_checks import boundary_notes, check_told_apart
+from mixedteach.fit_checks import boundary_notes, check_told_apart, check_unit
 from mixedteach.fitting.lmm import Fit
 from mixedteach.fitting.optimise import NotToldApart
 from mixedteach.fixed_effects import FixedEffects
@@ -668,7 +668,8 @@ class MixedModel(FixedEffects):
         give logarithms.
         """
         try:
-            values = np.array(y, float)  # a copy: some of the fit is computed when it is asked for
+            # a copy: some of the fit is computed when it is asked for (pandas 2.2's np.array is none)
+            values = np.asarray(y, float).copy()
         except (TypeError, ValueError):
             raise DataError(
                 f"The new response must be one column of numbers, as in data['y'], not {shown(y)}."
@@ -683,6 +684,7 @@ class MixedModel(FixedEffects):
         if fit is None:
             if not np.isfinite(values).all():
                 raise _unfit(values, self.nobs)
+            check_unit(self.formula, float(np.abs(values).max()))
             fit = problem.fit(reml)
         return self.with_fit(fit)
 

@@ -123,7 +123,8 @@ def _key(formula: Formula, frame: ModelFrame) -> Hashable | None:
     columns = frame.columns
     if columns.n * len(formula.design_variables) > _SMALL:
         return None
-    key: list[Hashable] = [formula.fixed, formula.bars, columns.n]
+    # with the names of the columns: `log(x)` may be one, and log(x) is written the same
+    key: list[Hashable] = [formula.fixed, formula.bars, formula.design_variables, columns.n]
     for name in formula.design_variables:
         raw = columns.raw(name)
         if isinstance(raw, pd.Categorical):
@@ -138,9 +139,9 @@ def _key(formula: Formula, frame: ModelFrame) -> Hashable | None:
 
 
 def _listed(values: Any) -> list[Hashable]:
-    """Return type and values; 1, 1.0 and True are equal to Python, but other levels."""
+    """Return type and values, and how these are written: 1, 1.0 and True are equal to Python."""
     own = tuple(values.tolist())
-    dtype = values.dtype
-    if not isinstance(dtype, np.dtype):
-        return [type(dtype), own]
-    return [dtype, own, tuple(map(type, own)) if dtype.kind == "O" else None]
+    if isinstance(values.dtype, pd.StringDtype):
+        return [pd.StringDtype, own]
+    # equal and written differently: intervals of 1 and of 1.0, hours of two time zones, 0.0 and -0.0
+    return [values.dtype, own, tuple(map(type, own)), tuple(map(str, own))]

@@ -72,6 +72,8 @@ class ClosedForm:
         None where there must be a search, or a value of y is missing or infinite.
         """
         shift = float(y[0]) if self.centred else 0.0
+        if not math.isfinite(shift):
+            return None
         u = self.M.dot(y - shift)
         square, *squares = [float((own := u[part]).dot(own)) for part in self.parts]
         if not square > 1e-24 * float(y.dot(y)):  # next to nothing beside y: not by this road

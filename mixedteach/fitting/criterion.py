@@ -122,21 +122,21 @@ class LazyState(State):
 
     Parameters
     ----------
-    criterion : callable
-        Returns the criterion.
+    at : callable
+        Returns the whole state at a theta; a method, so that the state can be pickled.
     theta, value, r2, beta
         See :class:`State`.
     """
 
     def __init__(
-        self, criterion: Callable[[], Criterion], theta: Array, value: float, r2: float, beta: Array
+        self, at: Callable[[Array], State], theta: Array, value: float, r2: float, beta: Array
     ) -> None:
-        self.__dict__.update(_criterion=criterion, theta=theta, value=value, r2=r2, beta=beta)
+        self.__dict__.update(_at=at, theta=theta, value=value, r2=r2, beta=beta)
 
     def __getattr__(self, name: str) -> Any:
         if name not in _FOUND_LATER:
             raise AttributeError(name)
-        whole = self._criterion().at(self.theta)
+        whole = self._at(self.theta)
         self.__dict__.update({own: getattr(whole, own) for own in _FOUND_LATER})
         return self.__dict__[name]
 

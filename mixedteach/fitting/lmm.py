@@ -136,6 +136,9 @@ class Problem:
         kind = CondensedCriterion if self.layout.restricted is None else OrthogonalCriterion
         return kind(self.condensed, reml, self.constant(reml))
 
+    def _at(self, reml: bool, theta: Array) -> State:
+        return self.criterion(reml).at(theta)
+
     def constant(self, reml: bool) -> float:
         """Return log|X'X| under REML: what Q in the place of X takes off the deviance."""
         return 2 * sum(math.log(abs(r)) for r in self.R.diagonal().tolist()) if reml else 0.0
@@ -154,7 +157,7 @@ class Problem:
         if closed is None or found is None:
             return None
         theta, value, r2, self.ols = found
-        state = LazyState(partial(self.criterion, reml), theta, value, r2, self._nothing)
+        state = LazyState(partial(self._at, reml), theta, value, r2, self._nothing)
         return Fit(self, None, Optimum(state, [(theta, value)], closed.no_zero, True), reml)
 
     def fit(self, reml: bool = True, start: Array | None = None) -> Fit:

@@ -250,7 +250,7 @@ def _by_closed_form(criterion: Criterion, on_diagonal: Array) -> State | None:
         return None
     if theta[on_diagonal].min() < SMALL or theta.max() > SUSPECT:
         return None
-    return LazyState(lambda: criterion, theta, *criterion.level(delta), np.zeros(criterion.p))
+    return LazyState(criterion.at, theta, *criterion.level(delta), np.zeros(criterion.p))
 
 
 def descend(
