@@ -668,7 +668,7 @@ class MixedModel(FixedEffects):
         give logarithms.
         """
         try:
-            # a copy: some of the fit is computed when it is asked for (pandas 2.2's np.array is none)
+            # a copy (pandas 2.2 gives np.array none): some of the fit is computed when asked for
             values = np.asarray(y, float).copy()
         except (TypeError, ValueError):
             raise DataError(

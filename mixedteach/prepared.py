@@ -143,5 +143,5 @@ def _listed(values: Any) -> list[Hashable]:
     own = tuple(values.tolist())
     if isinstance(values.dtype, pd.StringDtype):
         return [pd.StringDtype, own]
-    # equal and written differently: intervals of 1 and of 1.0, hours of two time zones, 0.0 and -0.0
+    # equal, and written differently: intervals of 1 and of 1.0, hours of two time zones, 0.0, -0.0
     return [values.dtype, own, tuple(map(type, own)), tuple(map(str, own))]

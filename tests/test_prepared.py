@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -193,3 +196,94 @@ def test_columns_of_a_strange_kind_are_read_each_time() -> None:
     prepared.forget()
     mt.lmer(FORMULA, strange)
     assert not prepared._seen
+
+
+DAYS = pd.to_datetime(["2020-01-01", "2020-01-02"], utc=True)
+WRITTEN = {
+    "intervals": [pd.cut([1.0, 3.0] * 24, cuts) for cuts in ([0, 2, 4], [0.0, 2.0, 4.0])],
+    "zones": [pd.Categorical(list(DAYS.tz_convert(z)) * 24) for z in ("UTC", "Asia/Tokyo")],
+    "zeros": [pd.Categorical([1.0, zero] * 24, [1.0, zero]) for zero in (0.0, -0.0)],
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_equal_levels_that_are_written_differently(name: str) -> None:
+    data = table()
+    for levels in WRITTEN[name]:
+        m = mt.lmer("y ~ f + (1|g)", data.assign(f=levels))
+        assert m.params.index[1] == f"f[{levels.categories[1]}]"
+
+
+def test_a_column_with_the_name_of_a_call() -> None:
+    data = table().assign(x=lambda d: d["x"].astype(float)).assign(**{"log(x)": lambda d: d["x"]})
+    texts = "y ~ log(x) + (1|g)", "y ~ `log(x)` + (1|g)", "y ~ x + (1|g)"
+    call, column, same_column = (mt.lmer(text, data).llf for text in texts)
+    assert abs(call - column) > 1e-6
+    assert column == pytest.approx(same_column, abs=1e-9)
+
+
+@pytest.mark.parametrize("groups", [8, 300])
+@pytest.mark.parametrize("formula", ["y ~ f + (1|g)", "y ~ t + (t|g)"])
+def test_a_fit_in_closed_form_can_be_stored(formula: str, groups: int) -> None:
+    rng = np.random.default_rng(3)
+    n = 6 * groups
+    b, c = rng.normal(size=(2, groups)).repeat(6, axis=1)
+    t = np.tile(np.arange(6.0), groups)
+    y = rng.normal(size=n) + b + c * t
+    data = pd.DataFrame({"g": np.arange(n) // 6, "t": t, "f": np.tile(["a", "b"], n // 2), "y": y})
+    data["g"] = data["g"].astype(str)
+    wanted = results(mt.lmer(formula, data))
+    for stored in (lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy, copy.copy):
+        same(results(stored(mt.lmer(formula, data))), wanted)
+
+
+def test_a_call_gives_no_view_of_the_table() -> None:
+    """Some of a fit is computed later, and a design is remembered: their numbers are their own."""
+    data = table().assign(x=lambda d: d["x"].astype(float))
+    y, x = data["y"].to_numpy().copy(), data["x"].to_numpy().copy()
+    shared = pd.DataFrame({"y": y, "x": x}, copy=False).assign(g=data["g"])
+    wanted = anew("I(y) ~ I(x) + (1|g)", data)
+    prepared.forget()
+    m = mt.lmer("I(y) ~ I(x) + (1|g)", shared)
+    own = m.design.components["I(x)"].fitted.copy()
+    x[:] = y[:] = 7.0
+    same(results(m), wanted)
+    np.testing.assert_array_equal(
+        mt.lmer("y ~ I(x) + (1|g)", data).design.components["I(x)"].fitted, own
+    )
+
+
+def test_a_series_changed_after_a_refit() -> None:
+    data = table()
+    m = mt.lmer(FORMULA, data)
+    y = data["y"] * 2
+    wanted = results(m.refit(y.copy()))
+    again = m.refit(y)
+    y.iloc[:] = 0.0
+    same(results(again), wanted)
+
+
+def test_a_response_that_is_no_number_or_too_large_is_named() -> None:
+    data = table()
+    m = mt.lmer(FORMULA, data)
+    for place in (0, 3):
+        y = data["y"].to_numpy().copy()
+        y[place] = np.inf
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(DataError, match="1 missing or infinite values"):
+                m.refit(y)
+        y[place] = 1e160
+        with (
+            np.errstate(over="ignore"),
+            pytest.raises(DataError, match="1e\\+160, which cannot be"),
+        ):
+            m.refit(y)
+
+
+def test_a_covariate_too_large_is_named_without_noise() -> None:
+    data = table().assign(x=lambda d: d["x"] * 1e99)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match="cannot be squared: change its unit"):
+            mt.lmer("y ~ 0 + x + I(x**2) + (1|g)", data)
