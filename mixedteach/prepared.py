@@ -10,6 +10,7 @@ side of the formula and every entry of the columns that it uses.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,12 @@ class Prepared:
         for array in (self.design.X, self.problem.X, self.kept):
             array.flags.writeable = False
 
+    def bare(self) -> Prepared:
+        """Return the same without what was computed for the response, which may be large."""
+        other = copy(self)
+        other.problem = self.problem.with_response(self.problem.y[:])
+        return other
+
 
 _seen: dict[Hashable, Prepared] = {}
 
@@ -102,15 +109,20 @@ def prepare(formula: Formula, frame: ModelFrame, y: Array) -> Prepared:
     found = _seen.pop(key, None)
     if found is not None:
         check_response(formula, y)
-    else:
-        found = Prepared(formula, frame, y)
-        if found.entries > _SMALL:
-            return found
+        _seen[key] = found
+        return found
+    found = Prepared(formula, frame, y)
+    if found.entries <= _SMALL:
         found.protect()
-        if len(_seen) >= _KEPT:
-            _seen.pop(next(iter(_seen)), None)  # the one that was not used for longest
-    _seen[key] = found
+        _remember(key, found.bare())
     return found
+
+
+def _remember(key: Hashable, made: Prepared) -> None:
+    """Keep a design in the place of the one that was not used for longest."""
+    for oldest in list(_seen)[: 1 - _KEPT]:  # a list: other threads may fit models, too
+        _seen.pop(oldest, None)
+    _seen[key] = made
 
 
 def forget() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import sys
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -187,6 +191,36 @@ def test_the_memory_is_small() -> None:
     mt.lmer("y ~ 1 + (1|g)", large)
     assert len(prepared._seen) == prepared._KEPT
     assert max(ready.entries for ready in prepared._seen.values()) <= prepared._SMALL
+
+
+def test_the_memory_keeps_nothing_of_a_response() -> None:
+    """Sums for crossed factors are large: they go with the model."""
+    data = table().assign(h=lambda d: d["t"] + d["f"].astype(str)).iloc[:-1]
+    m = mt.lmer("y ~ 1 + (1|g) + (1|h)", data)
+    sums = weakref.ref(m.fit.problem.condensed)
+    del m
+    gc.collect()
+    assert len(prepared._seen) == 1
+    assert sums() is None
+
+
+def test_the_memory_in_several_threads() -> None:
+    data = table()
+    mt.lmer(FORMULA, data)
+    made = next(iter(prepared._seen.values()))
+
+    def fill(start: int) -> None:
+        for key in range(start, start + 30_000):
+            prepared._remember(key, made)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(fill, range(0, 120_000, 30_000)))
+    finally:
+        sys.setswitchinterval(before)
+    assert len(prepared._seen) <= prepared._KEPT + 4
 
 
 def test_columns_of_a_strange_kind_are_read_each_time() -> None:
