@@ -127,7 +127,7 @@ class Columns:
     def raw(self, name: str) -> Any:
         """Return what a column holds: a NumPy array, or one of pandas' own kinds."""
         if name not in self._raw:
-            self._raw[name] = self.data[name].values
+            self._raw[name] = held(self.data[name])
         return self._raw[name]
 
     def factor(self, name: str) -> Factor:
@@ -145,6 +145,11 @@ class Columns:
         if numbers is not None:
             return numbers[:, None] if np.isfinite(numbers).all() else None
         return None if is_numeric(self[name]) else self.factor(name)
+
+
+def held(column: pd.Series) -> Any:
+    """Return what a column holds; ``.values`` of pandas' own kinds may lose a time zone."""
+    return column.values if isinstance(column.dtype, np.dtype) else column.array
 
 
 def plain_numbers(raw: Any) -> Array | None:
@@ -335,7 +340,7 @@ class ModelFrame:
         # a light copy: later changes of the table are not ours, and pandas copies .attrs each time
         light = type(data) is pd.DataFrame and not data.attrs
         plain = data.copy(deep=False) if light else pd.DataFrame(data)
-        raw = {name: plain[name].values for name in names}
+        raw = {name: held(plain[name]) for name in names}
         absent = {name: is_missing(plain[name]) for name in names if not _complete(raw[name])}
         self.missing = {name: int(gone.sum()) for name, gone in absent.items() if gone.any()}
         keep = np.ones(len(data), bool)

@@ -248,6 +248,12 @@ def test_equal_levels_that_are_written_differently(name: str) -> None:
         assert m.params.index[1] == f"f[{levels.categories[1]}]"
 
 
+def test_groups_with_a_time_zone_keep_it() -> None:
+    days = pd.date_range("2020-01-01", periods=8, tz="Asia/Tokyo").repeat(6)
+    m = mt.lmer("y ~ x + (1|g)", table().assign(g=days))
+    assert str(m.random[0].levels[0]) == "2020-01-01 00:00:00+09:00"
+
+
 def test_a_column_with_the_name_of_a_call() -> None:
     data = table().assign(x=lambda d: d["x"].astype(float)).assign(**{"log(x)": lambda d: d["x"]})
     texts = "y ~ log(x) + (1|g)", "y ~ `log(x)` + (1|g)", "y ~ x + (1|g)"
