@@ -32,7 +32,9 @@ Array = np.ndarray
 _ENTRIES = 20_000  # of the matrix: a larger one is slower than sums by group
 
 
-def closed_form(layout: Layout | None, Q: Array, reml: bool, constant: float) -> ClosedForm | None:
+def closed_form(
+    layout: Layout | None, Q: Array, inverse_R: Array, reml: bool, constant: float
+) -> ClosedForm | None:
     """Return the closed form of a design, or None where there is none or the design is large."""
     rule = None if layout is None else layout.restricted if reml else layout.rule
     if layout is None or layout.restricted is None or not isinstance(rule, Strata):
@@ -44,7 +46,7 @@ def closed_form(layout: Layout | None, Q: Array, reml: bool, constant: float) ->
     rows = layout.n + layout.Y.shape[0] * layout.Y.shape[1]
     if rows * layout.n > _ENTRIES or not rule.solvable(layout.n - reml * Q.shape[1]):
         return None
-    return ClosedForm(layout, rule, Q, reml, constant)
+    return ClosedForm(layout, rule, Q, inverse_R, reml, constant)
 
 
 class ClosedForm:
@@ -53,21 +55,25 @@ class ClosedForm:
     Numbers that are few are kept as lists: Python is quicker with them than NumPy.
     """
 
-    def __init__(self, layout: Layout, rule: Strata, Q: Array, reml: bool, constant: float) -> None:
+    def __init__(
+        self, layout: Layout, rule: Strata, Q: Array, inverse_R: Array, reml: bool, constant: float
+    ) -> None:
         self.n, p = Q.shape
         self.N = self.n - p if reml else self.n
         self.constant = constant + self.N * (1 + math.log(2 * math.pi))
-        self.M, self.parts, self.last = _matrix(layout, rule, Q)
+        self.M, self.parts, self.last = _matrix(layout, rule, Q, inverse_R)
         ones = self.M.sum(axis=1)
         # a number may be taken off y if the model has a mean: large numbers cost no digits then
         self.centred, self.mean = float(np.abs(ones[: self.last]).max()) < 1e-9, ones[self.last :]
-        own = rule.count[1:].tolist()
+        self.df = rule.count[1:].tolist()
         self.no_zero = np.zeros(len(rule.g), bool)
         self.no_zero.flags.writeable = False  # one for all fits
-        self.rest, self.df, self.back = self.N - sum(own), own, rule.back.tolist()
+        self.rest = self.N - sum(self.df)
+        # delta is this, and a multiple of the ratio of mean squares of each stratum
+        self.less, self.back = (-rule.back.sum(axis=1)).tolist(), rule.back.T.tolist()
 
     def optimum(self, y: Array) -> tuple[Array, float, float, Array] | None:
-        """Return theta, the deviance, r^2 = N sigma^2 and Q'y.
+        """Return theta, the deviance, r^2 = N sigma^2 and beta.
 
         None where there must be a search, or a value of y is missing or infinite.
         """
@@ -75,26 +81,29 @@ class ClosedForm:
         if not math.isfinite(shift):
             return None
         u = self.M.dot(y - shift)
-        square, *squares = [float((own := u[part]).dot(own)) for part in self.parts]
+        own = u[self.parts[0]]
+        square = float(own.dot(own))
         if not square > 1e-24 * float(y.dot(y)):  # next to nothing beside y: not by this road
             return None
-        sigma2, value, over = square / self.rest, self.constant, []
-        for c, q in zip(self.df, squares, strict=True):
-            ratio = q / (c * sigma2)
+        sigma2, value, delta = square / self.rest, self.constant, self.less
+        for part, c, back in zip(self.parts[1:], self.df, self.back, strict=True):
+            own = u[part]
+            ratio = float(own.dot(own)) / (c * sigma2)
             if ratio <= 0.0:
                 return None
             value += c * math.log(ratio)
-            over.append(ratio - 1.0)
-        delta = [sum(b * x for b, x in zip(row, over, strict=True)) for row in self.back]
+            delta = [d + b * ratio for d, b in zip(delta, back, strict=True)]
         if min(delta) < SMALL**2 or max(delta) > SUSPECT**2:
             return None
-        ols = u[self.last :] + shift * self.mean
-        theta = np.array([math.sqrt(x) for x in delta])
-        return theta, value + self.N * math.log(sigma2), self.N * sigma2, ols
+        theta = np.array([math.sqrt(d) for d in delta])
+        beta = u[self.last :] + shift * self.mean
+        return theta, value + self.N * math.log(sigma2), self.N * sigma2, beta
 
 
-def _matrix(layout: Layout, rule: Strata, Q: Array) -> tuple[Array, list[slice], int]:
-    """Return M_0, M_1, ..., Q' below each other, which rows are whose, and where Q' begins."""
+def _matrix(
+    layout: Layout, rule: Strata, Q: Array, inverse_R: Array
+) -> tuple[Array, list[slice], int]:
+    """Return M_0, M_1, ..., R^-1 Q' below each other, whose rows are which, the last's start."""
     n = layout.n
     Z = in_coordinates(layout.Z.reshape(len(layout.Y), -1, n), layout.F)
     rest, found = np.eye(n) - Q.dot(Q.T), []
@@ -105,7 +114,7 @@ def _matrix(layout: Layout, rule: Strata, Q: Array) -> tuple[Array, list[slice],
         found.append(own)
     stops = [0, *accumulate(map(len, (rest, *found)))]
     return (
-        np.concatenate([rest, *found, Q.T]),
+        np.concatenate([rest, *found, inverse_R.dot(Q.T)]),
         [slice(*pair) for pair in pairwise(stops)],
         stops[-1],
     )

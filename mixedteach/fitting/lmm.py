@@ -95,7 +95,7 @@ class Problem:
         again = Q.T.dot(residual)  # a second pass removes what rounding left
         return first + again, residual - Q.dot(again)
 
-    @cached_property
+    @property
     def ols(self) -> Array:
         """Coefficients of Q by least squares, shape (p,)."""
         return self._regressed[0]
@@ -143,10 +143,18 @@ class Problem:
         """Return log|X'X| under REML: what Q in the place of X takes off the deviance."""
         return 2 * sum(math.log(abs(r)) for r in self.R.diagonal().tolist()) if reml else 0.0
 
+    @property
+    def inverse_R(self) -> Array:
+        """R^-1, shape (p, p), one for all responses."""
+        if "inverse_R" not in self._shared:
+            inverse = np.linalg.inv(self.R) if self.p else np.empty((0, 0))
+            self._shared["inverse_R"] = inverse
+        return self._shared["inverse_R"]
+
     def closed_form(self, reml: bool) -> ClosedForm | None:
         """Return what gives the optimum without a search, in a small balanced design."""
         if reml not in self._closed:
-            own = closed_form(self.layout, self.Q, reml, self.constant(reml))
+            own = closed_form(self.layout, self.Q, self.inverse_R, reml, self.constant(reml))
             self._closed[reml] = own
         return self._closed[reml]
 
@@ -156,9 +164,11 @@ class Problem:
         found = None if closed is None else closed.optimum(self.y)
         if closed is None or found is None:
             return None
-        theta, value, r2, self.ols = found
+        theta, value, r2, beta = found
         state = LazyState(partial(self._at, reml), theta, value, r2, self._nothing)
-        return Fit(self, None, Optimum(state, [(theta, value)], closed.no_zero, True), reml)
+        fit = Fit(self, None, Optimum(state, [(theta, value)], closed.no_zero, True), reml)
+        fit.beta = beta
+        return fit
 
     def fit(self, reml: bool = True, start: Array | None = None) -> Fit:
         """Estimate the variances by REML or ML."""
@@ -283,12 +293,7 @@ class Fit:
     @property
     def inverse_R(self) -> Array:
         """R^-1: takes coefficients of Q to coefficients of X."""
-        shared = self.problem._shared  # one for all responses
-        if "inverse_R" not in shared:
-            shared["inverse_R"] = (
-                np.linalg.inv(self.problem.R) if self.problem.p else np.empty((0, 0))
-            )
-        return shared["inverse_R"]
+        return self.problem.inverse_R
 
     @cached_property
     def beta(self) -> Array:
