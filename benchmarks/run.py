@@ -482,10 +482,10 @@ def polars_line(results: Results) -> list[str]:
     found = [results["pandas", name, "lme_python"] for name in DATA]
     if not all(found):
         return []
-    times = ", ".join(f"{name} {number(r.ms)}" for name, r in zip(DATA, found, strict=True))
+    times = ", ".join(f"{number(r.ms)} ({name})" for name, r in zip(DATA, found, strict=True))
     return [
-        "lme_python reads tables of polars, and is given them; from a table of pandas, which the "
-        f"others are given, its first fit takes {times} ms."
+        "lme_python reads tables of polars, and is given them; from a table of pandas with text, as "
+        f"`pandas.read_csv` returns it, its first fit takes {times} ms."
     ]
 
 
