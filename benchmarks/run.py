@@ -484,8 +484,8 @@ def polars_line(results: Results) -> list[str]:
         return []
     times = ", ".join(f"{number(r.ms)} ({name})" for name, r in zip(DATA, found, strict=True))
     return [
-        "lme_python reads tables of polars, and is given them; from a table of pandas with text, as "
-        f"`pandas.read_csv` returns it, its first fit takes {times} ms."
+        "lme_python reads tables of polars, and is given them; from a table of pandas with text, "
+        f"as `pandas.read_csv` returns it, its first fit takes {times} ms."
     ]
 
 

@@ -38,7 +38,7 @@ import numpy as np
 from mixedteach.errors import FitError
 from mixedteach.fitting.alike import NotTogether, blocks_alike, columns_of, condensed, solve
 from mixedteach.fitting.blocks import Pieces
-from mixedteach.fitting.closed_many import has_closed_form, solve_many
+from mixedteach.fitting.closed_many import has_closed_form, regressed, solve_many
 from mixedteach.fitting.criterion import jacobian
 from mixedteach.fitting.lmm import Problem
 from mixedteach.fitting.optimise import MODERATE, NEARLY, diagonal
@@ -134,10 +134,7 @@ class Batch:
     def responses(self, Y: Array) -> Responses:
         """Condense responses, shape (B, n)."""
         Q = self.problem.Q
-        first = Y @ Q
-        residual = Y - first @ Q.T
-        again = residual @ Q
-        residual -= again @ Q.T
+        ols, residual = regressed(Q, Y)
         N = (self.Z.T @ residual.T).T
         yy, xy, hs = np.einsum("bi,bi->b", residual, residual), residual @ Q, []
         for kind in self.kinds:
@@ -146,7 +143,7 @@ class Batch:
             yy = yy - np.einsum("bcq,bcq->b", own, h)
             xy = xy - h.reshape(len(Y), -1) @ (kind.A @ kind.h).reshape(kind.columns.size, self.p)
             hs.append(h)
-        return Responses(Y, first + again, yy, xy, hs)
+        return Responses(Y, ols, yy, xy, hs)
 
     # -- the criterion ---------------------------------------------------------------------------
 

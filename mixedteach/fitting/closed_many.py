@@ -45,7 +45,7 @@ def solve_many(problem: Problem, reml: bool, Y: Array) -> Solved:
     """Fit the responses in the rows of Y, of a design that has a closed form."""
     layout, B = problem.layout, len(Y)
     rule, df = _rule(problem, reml)
-    ols, residual = _regressed(problem.Q, Y)
+    ols, residual = regressed(problem.Q, Y)
     yy = np.einsum("bi,bi->b", residual, residual)
     N = (layout.sums @ residual.T).reshape(len(layout.Y), -1, B)
     squares = rule.many_squares(in_coordinates(N, layout.F))
@@ -64,7 +64,7 @@ def solve_many(problem: Problem, reml: bool, Y: Array) -> Solved:
     return Solved(done, theta, value, r2, ols)
 
 
-def _regressed(Q: Array, Y: Array) -> tuple[Array, Array]:
+def regressed(Q: Array, Y: Array) -> tuple[Array, Array]:
     """Return coefficients of Q by least squares, and what they leave; see ``Problem``."""
     first = Y @ Q
     residual = Y - first @ Q.T
