@@ -448,6 +448,13 @@ def check_table(data: Any, what: str) -> None:
     raise DataError(f"{start}: pd.DataFrame(...) makes one of columns of equal length.")
 
 
+def in_another_order(index: pd.Index, rows: pd.Index) -> bool:
+    """Say whether an index names the rows of a fit, but in another order."""
+    if not rows.is_unique or index.equals(rows):
+        return False
+    return bool(index.is_unique and index.isin(rows).all())
+
+
 def is_missing(values: pd.Series) -> Array:
     """Return which entries of a column are missing, shape (n,)."""
     array = values.array

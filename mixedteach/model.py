@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mixedteach.columns import ModelFrame, check_table
+from mixedteach.columns import ModelFrame, check_table, in_another_order
 from mixedteach.design import FixedDesign, RandomTerm
 from mixedteach.errors import (
     DataError,
@@ -676,8 +676,11 @@ class MixedModel(FixedEffects):
             ) from None
         if values.shape != (self.nobs,):
             raise _unfit(values, self.nobs)
-        if isinstance(y, pd.Series):
-            _check_rows(y, self.frame.index)
+        if isinstance(y, pd.Series) and in_another_order(y.index, self.frame.index):
+            raise DataError(
+                "The new response has the rows of the data in another order: use "
+                "y.loc[m.fittedvalues.index]."
+            )
         reml = self.reml if reml is None else check_reml(reml)
         problem = self.fit.problem.with_response(values)
         fit = problem.fit_at_once(reml)
@@ -800,17 +803,6 @@ def _unfit(values: Array, n: int) -> DataError:
         f"The new response has {int((~np.isfinite(values)).sum())} missing or infinite values: fit "
         "the model anew to the rows that are complete."
     )
-
-
-def _check_rows(y: pd.Series, rows: pd.Index) -> None:
-    """Refuse a new response that has the rows of the fit in another order."""
-    if not rows.is_unique or y.index.equals(rows):
-        return
-    if y.index.is_unique and y.index.isin(rows).all():
-        raise DataError(
-            "The new response has the rows of the data in another order: use "
-            "y.loc[m.fittedvalues.index]."
-        )
 
 
 _ELSEWHERE = "write the random effect into the formula, as in 'y ~ x + (1|g)'"

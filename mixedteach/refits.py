@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mixedteach.columns import not_numbers
+from mixedteach.columns import in_another_order, not_numbers
 from mixedteach.errors import DataError, FitError, InferenceError, did_you_mean, shown
 from mixedteach.fitting.batch import BatchFit
 from mixedteach.inference import many
@@ -225,8 +225,7 @@ def check_responses(Y: Any, nobs: int, rows: pd.Index) -> tuple[Array, pd.Index]
             f"{which}: fit the model anew to the rows that are complete."
         )
     index = pd.RangeIndex(values.shape[1]) if names is None else names
-    other = names is not None and rows.is_unique and not Y.index.equals(rows)
-    if other and Y.index.is_unique and Y.index.isin(rows).all():
+    if names is not None and in_another_order(Y.index, rows):
         raise DataError(
             "The responses have the rows of the data in another order: use "
             "responses.loc[m.fittedvalues.index]."

@@ -36,10 +36,10 @@ def closed_form(
     layout: Layout | None, Q: Array, inverse_R: Array, reml: bool, constant: float
 ) -> ClosedForm | None:
     """Return the closed form of a design, or None where there is none or the design is large."""
-    rule = None if layout is None else layout.restricted if reml else layout.rule
-    if layout is None or layout.restricted is None or not isinstance(rule, Strata):
+    if layout is None or layout.Z is None:
         return None
-    if layout.Z is None:
+    rule = layout.apart(reml)
+    if not isinstance(rule, Strata):
         return None
     if any(k > 1 and not isinstance(k, Tied) for k in layout.sizes):
         return None
@@ -58,8 +58,8 @@ class ClosedForm:
     def __init__(
         self, layout: Layout, rule: Strata, Q: Array, inverse_R: Array, reml: bool, constant: float
     ) -> None:
-        self.n, p = Q.shape
-        self.N = self.n - p if reml else self.n
+        n, p = Q.shape
+        self.N = n - p if reml else n
         self.constant = constant + self.N * (1 + math.log(2 * math.pi))
         self.M, self.parts, self.last = _matrix(layout, rule, Q, inverse_R)
         ones = self.M.sum(axis=1)

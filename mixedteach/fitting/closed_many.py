@@ -35,10 +35,8 @@ def has_closed_form(problem: Problem, reml: bool) -> bool:
 
 
 def _rule(problem: Problem, reml: bool) -> tuple[Rule | None, int]:
-    layout, df = problem.layout, problem.n - problem.p if reml else problem.n
-    if layout is None or layout.restricted is None:
-        return None, df
-    return layout.restricted if reml else layout.rule, df
+    rule = None if problem.layout is None else problem.layout.apart(reml)
+    return rule, problem.n - problem.p if reml else problem.n
 
 
 def solve_many(problem: Problem, reml: bool, Y: Array) -> Solved:

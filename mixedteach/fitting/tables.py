@@ -54,6 +54,10 @@ class Layout:
         self._sums = self.rule.sums(self.Y)
         self.restricted = self.rule.without(self._sums) if p else self.rule
 
+    def apart(self, reml: bool) -> Rule | None:
+        """Return the rule by which y alone gives the deviance; None where it takes X, too."""
+        return self.restricted if reml or self.restricted is None else self.rule
+
     @cached_property
     def of_fixed(self) -> Array:
         """The tables of the fixed effects as rows, shape (K, p * p), S_0 first."""
@@ -74,12 +78,12 @@ class Layout:
         rows = np.concatenate([place for place, _ in self.effects])
         columns = np.tile(np.arange(self.n), len(self.effects))
         values = np.concatenate([value for _, value in self.effects])
-        size = len(self.Y) * self.F.shape[0] if self.F.ndim == 2 else self.F.shape[0]
-        return csr_array((values, (rows, columns)), shape=(size, self.n))
+        shape = (len(self.Y) * len(self.F), self.n)
+        return csr_array((values, (rows, columns)), shape=shape)
 
     def tables(self, Q: Array, y: Array) -> Tables:
         """Return the tables of K = [Q y]; y must be orthogonal to Q."""
-        rows = self.F.shape[0] * (1 if self.F.ndim == 1 else len(self.Y))
+        rows = len(self.Y) * len(self.F)
         N = sum(np.bincount(place, value * y, rows) for place, value in self.effects)
         own = in_coordinates(N.reshape(len(self.Y), -1, 1), self.F)
         return Tables(self, own, y @ Q, float(y @ y))
